@@ -1,0 +1,120 @@
+# parley: `make` lists what there is; `make test` is all that CI runs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+LINT      := go tool -modfile=ops/tools/lint.mod golangci-lint
+BUF       := go tool -modfile=../ops/tools/buf.mod buf
+BASELINE  := baseline.binpb
+
+# What can be changed on the command line.
+PKG       ?= ./...
+ARGS      ?=
+FUZZTIME  ?= 30s
+RACETIME  ?= 20m
+
+##@ Use
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n  PKG=./domain/... narrows unit, race and lint; ARGS="…" goes to run and bench; FUZZTIME=30s is for each target.\n'
+
+.PHONY: build
+build: ## Build bin/parley
+	go build -o bin/parley ./cmd/parley
+
+.PHONY: run
+run: ## Start a development server that makes an app and prints how to connect
+	go run ./cmd/parley serve --dev $(ARGS)
+
+.PHONY: bench
+bench: ## Load a running server and print the figures, e.g. ARGS="direct --help"
+	go run ./cmd/parley bench $(ARGS)
+
+##@ Test
+
+.PHONY: test
+test: ## All that CI runs, in order, with its own set-up; stops at the first failing step
+	@ops/check setup lint proto vet race conformance crash
+
+.PHONY: unit
+unit: ## The Go tests, quickly
+	go test $$(go list $(PKG) | grep -v '/ops/crash$$')
+
+.PHONY: race
+race: ## The Go tests with the race detector
+	go test -race -timeout $(RACETIME) $$(go list $(PKG) | grep -v '/ops/crash$$')
+
+.PHONY: crash
+crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
+	go test -count=1 -v -timeout 15m ./ops/crash
+
+.PHONY: conformance
+conformance: ## The unmodified npm SDKs against a fresh server
+	ops/conformance/run
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME, one after the other
+	@ops/fuzz $(FUZZTIME)
+
+.PHONY: gobench
+gobench: ## The Go benchmarks
+	go test -run '^$$' -bench . -benchmem $(PKG)
+
+##@ Code
+
+.PHONY: fmt
+fmt: ## Format (gofumpt and import groups)
+	$(LINT) fmt
+
+.PHONY: lint
+lint: ## Formatting, linters, import table, coverage map
+	$(LINT) fmt --diff
+	$(LINT) run $(PKG)
+	go test -count=1 ./ops/architecture ./ops/coverage
+
+.PHONY: vet
+vet: ## go vet, and that go.mod is in order
+	go vet $(PKG)
+	go mod verify
+	go mod tidy -diff
+
+.PHONY: gen
+gen: ## Generate Go from the .proto files in schemas
+	cd schemas && $(BUF) generate
+
+.PHONY: proto
+proto: proto-lint gen-check proto-breaking ## All checks of the .proto files
+
+.PHONY: proto-lint
+proto-lint: ## Lint the .proto files
+	cd schemas && $(BUF) lint
+
+.PHONY: gen-check
+gen-check: ## Fail if the generated code differs from what `make gen` would write
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; mkdir "$$tmp/have" "$$tmp/want"; \
+	(cd schemas; $(BUF) generate -o "$$tmp/want"; find . -name '*.pb.go' | tar -cf - -T - | tar -xf - -C "$$tmp/have"); \
+	diff -r "$$tmp/have" "$$tmp/want" >"$$tmp/diff" || { head -40 "$$tmp/diff"; echo "schemas: generated code is not what the .proto files say: run 'make gen'"; exit 1; }; \
+	echo "schemas: generated code matches the .proto files"
+
+.PHONY: proto-breaking
+proto-breaking: ## Fail if a stored or wire form changed in a way that old data or old clients notice
+	cd schemas && $(BUF) breaking --against $(BASELINE)
+
+.PHONY: proto-baseline
+proto-baseline: ## Accept the .proto files of now as what must be kept (needs a decision, see CONTRIBUTING.md)
+	cd schemas && $(BUF) build --exclude-source-info -o $(BASELINE)
+
+.PHONY: setup
+setup: ## Install what the tests need, where that is allowed, and say what is missing
+	@ops/setup
+
+.PHONY: clean
+clean: ## Remove what building and testing left
+	rm -rf bin build ops/conformance/node_modules ops/conformance/results
