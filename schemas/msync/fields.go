@@ -46,7 +46,7 @@ func (f *fields) next() bool {
 		return false
 	}
 	num, typ, n := protowire.ConsumeTag(f.b)
-	if n < 0 {
+	if n < 0 || num > protowire.MaxValidNumber {
 		f.num = 0
 		f.fail(ErrMalformed)
 		return false
