@@ -55,6 +55,7 @@ type Registered struct {
 	UUID        string
 	Password    PasswordHash
 	Nickname    string
+	AuthEpoch   uint32 // above every epoch of earlier incarnations
 }
 
 // Deleted says that the account ended.
