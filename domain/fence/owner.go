@@ -7,74 +7,148 @@ import (
 	"parley/domain"
 )
 
-// Config tunes an Owner. Zero durations and counts mean the defaults in brackets. None of them bears on safety.
-type Config struct {
-	// Claim returns what follows the header in a claim's value: the claim field with the node and a nonce that was never used before.
-	// It is called once for each attempt.
-	Claim func() []byte
-	// Jitter spreads the back-off; nodes have different ones.
-	Jitter uint64
+// phase is what an Owner is about. Whether it owns is another question: an owner that claims anew, to settle a batch, owns meanwhile.
+type phase uint8
 
-	Settle     time.Duration // how long the ring must name the node before it claims (2 s)
-	Follow     time.Duration // how often an idle owner reads its tail (500 ms)
-	Poll       time.Duration // the longest wait of a read (500 ms)
-	BackoffMin time.Duration // the first pause before a claim or a batch is sent again (50 ms), doubled
-	BackoffMax time.Duration // up to this (5 s)
-	Sends      int           // how often one batch is sent before a claim settles it (4)
-
-	omit rule
-}
-
-// ErrNotIdle is returned by Propose when the Owner cannot take a batch now.
-var ErrNotIdle = errors.New("fence: not an idle owner")
-
-// ErrBatch is returned by Propose for a batch that is empty, lacks keys, or has a value without room for a header.
-var ErrBatch = errors.New("fence: malformed batch")
+const (
+	following phase = iota // reads; claims at the end of the log when the ring wants it
+	claiming               // has sent a claim and reads up to it
+	owning                 // idle, or with an open batch
+	halted
+)
 
 // Owner is one node's part in the ownership of one partition, for the life of the process: it follows, claims, owns, and is deposed.
 // Time is what the caller says it is (any monotonic duration); it decides when to try, never what is true.
-type Owner struct{}
+type Owner struct {
+	cfg   Config
+	phase phase
+	owns  bool
+	err   *HaltError
+
+	// What was read.
+	read      Reader
+	atEnd     bool  // nothing was left to read, when last seen
+	follow    pause // until an idle owner reads again
+	readAgain pause // after a failed read
+	readFails int
+
+	// What is under way.
+	lastID ActionID
+	way    ActionID // 0: nothing
+	wayDo  Do
+
+	// The ring and the claim.
+	ring    Ring
+	atOnce  bool   // without waiting for that
+	named   pause  // until the ring has named the node for long enough
+	claim   []byte // the last one sent, whole
+	meter   pause  // until the next claim
+	claims  int    // since a batch was last Acked
+	term    domain.Term
+	first   domain.Index // of the term
+	batches BatchID
+	open    *batch // nil: none
+}
 
 // NewOwner returns an Owner that has read up to from: the checkpoint, else the zero Reader. Never an anchor.
-func NewOwner(from Reader, cfg Config) *Owner { panic("fence: being written") }
+func NewOwner(from Reader, cfg Config) *Owner {
+	from.omit = cfg.omit
+	return &Owner{cfg: cfg.withDefaults(), read: from}
+}
+
+// Position returns where the reader rule stands: behind the last record that was read or Acked.
+func (o *Owner) Position() Reader { return o.read }
+
+// Owns tells whether the last of Owned, Deposed and Halted was Owned.
+func (o *Owner) Owns() bool { return o.owns }
+
+// Err returns why the Owner halted, or nil.
+func (o *Owner) Err() *HaltError { return o.err }
+
+// Idle tells whether Propose would take a batch.
+func (o *Owner) Idle() bool {
+	return o.phase == owning && o.open == nil
+}
 
 // Next returns the action wanted now. While a read or an append is under way it is a rest.
 // Call it after every event, and when a rest's Wait has passed.
-func (o *Owner) Next(now time.Duration) Action { panic("fence: being written") }
+func (o *Owner) Next(now time.Duration) Action {
+	switch {
+	case o.phase == halted || o.way != 0:
+		return Action{Do: DoRest}
+	case o.phase != owning:
+		return o.seek(now)
+	case o.open != nil:
+		return o.settle(now)
+	case !o.omits(followsTail):
+		return o.tail(now)
+	default:
+		return Action{Do: DoRest}
+	}
+}
 
-// OnRead reports the records that a read returned, in order (none: nothing came within the wait), and the log's end (the offset after its
-// last record) as the log knew it. The end must be one that the log does not take back: one below what this Owner has read halts.
-// Records are kept by the effects: they must not be changed afterwards.
-func (o *Owner) OnRead(now time.Duration, id ActionID, records []domain.LogRecord, end domain.Offset) []Effect {
-	panic("fence: being written")
+// tail reads on for an idle owner, so that it learns of its deposition.
+func (o *Owner) tail(now time.Duration) Action {
+	if left := o.follow.left(now); left > 0 && o.atEnd {
+		return Action{Do: DoRest, Wait: left}
+	}
+	return o.startRead(now, 0)
+}
+
+// seek reads to the end, and there claims when it may.
+func (o *Owner) seek(now time.Duration) Action {
+	if !o.atEnd {
+		return o.startRead(now, 0)
+	}
+	left, wanted := o.claimIn(now)
+	switch {
+	case !wanted:
+		return o.startRead(now, o.cfg.Poll)
+	case left == 0:
+		return o.startClaim(now)
+	default:
+		return o.startRead(now, min(left, o.cfg.Poll))
+	}
+}
+
+func (o *Owner) startRead(now, wait time.Duration) Action {
+	if left := o.readAgain.left(now); left > 0 {
+		return Action{Do: DoRest, Wait: left}
+	}
+	return o.start(Action{Do: DoRead, From: o.read.Next, Wait: wait})
+}
+
+func (o *Owner) start(a Action) Action {
+	o.lastID++
+	a.ID = o.lastID
+	o.way, o.wayDo = a.ID, a.Do
+	return a
+}
+
+// giveUpRead forgets a read that is under way, when there is something better to do. Its answer will be ignored.
+func (o *Owner) giveUpRead() {
+	if o.wayDo == DoRead {
+		o.way = 0
+	}
 }
 
 // OnReadFailed reports a read that failed. domain.ErrTruncated in its chain halts; after any other error it is tried again.
 func (o *Owner) OnReadFailed(now time.Duration, id ActionID, err error) []Effect {
-	panic("fence: being written")
+	if o.way != id || o.wayDo != DoRead {
+		return nil
+	}
+	o.way = 0
+	if errors.Is(err, domain.ErrTruncated) {
+		return o.halt(nil, &HaltError{o.read.Next, Truncated, err})
+	}
+	o.readAgain = pause{now, o.cfg.backoff(o.readFails)}
+	o.readFails++
+	return nil
 }
 
-// OnAppend reports how an append ended; base counts only when it Landed.
-func (o *Owner) OnAppend(now time.Duration, id ActionID, outcome Outcome, base domain.Offset) []Effect {
-	panic("fence: being written")
+func (o *Owner) halt(effects []Effect, err *HaltError) []Effect {
+	o.phase, o.owns, o.err, o.way = halted, false, err, 0
+	return append(effects, Halted{err})
 }
 
-// OnRing reports what the ring says, at first and at every change. Saying the same again changes nothing.
-func (o *Owner) OnRing(now time.Duration, ring Ring) { panic("fence: being written") }
-
-// Idle tells whether Propose would take a batch.
-func (o *Owner) Idle() bool { panic("fence: being written") }
-
-// Propose hands over the next batch: one key per value, each value with HeaderSize bytes at its start, into which Propose writes the
-// term, the index and prev. From then on keys and values belong to the Owner until the batch is Acked or void, and never change.
-// A read that is under way is given up for it. Exactly one of Acked and BatchVoid follows, unless the Owner halts.
-func (o *Owner) Propose(keys, values [][]byte) (BatchID, error) { panic("fence: being written") }
-
-// Position returns where the reader rule stands: behind the last record that was read or Acked.
-func (o *Owner) Position() Reader { panic("fence: being written") }
-
-// Owns tells whether the last of Owned, Deposed and Halted was Owned.
-func (o *Owner) Owns() bool { panic("fence: being written") }
-
-// Err returns why the Owner halted, or nil.
-func (o *Owner) Err() *HaltError { panic("fence: being written") }
+func (o *Owner) omits(r rule) bool { return o.cfg.omit.has(r) }

@@ -63,7 +63,7 @@ func (r *Reader) Read(offset domain.Offset, value []byte) (Verdict, error) {
 	case Claimed:
 		r.Term = h.Term
 	case Accepted:
-		r.Index, r.Prev = h.Index, Checksum(h.Prev, value)
+		r.Index, r.Prev = h.Index, Checksum(r.Prev, value)
 	case Void, Repeat:
 	}
 	r.Next = offset + 1
