@@ -75,7 +75,6 @@ fmt: ## Format (gofumpt and import groups)
 
 .PHONY: lint
 lint: ## Formatting, linters, import table, coverage map
-	$(LINT) fmt --diff
 	$(LINT) run $(PKG)
 	go test -count=1 ./ops/architecture ./ops/coverage
 
