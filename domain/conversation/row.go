@@ -33,29 +33,12 @@ type Member struct {
 // RowName implements domain.Row.
 func (*Member) RowName() string { return "Member" }
 
-// Sends is the part "s/<user>/<resource>": what the device sent lately, oldest first, so that a repeat gets its first answer.
-// It keeps the sends of the last 60 s, at least 32 and at most 512.
-type Sends struct {
-	Sends []Send
-}
-
-// Send is one remembered send.
-type Send struct {
-	ClientID uint64
-	Hash     uint64
-	Seq      domain.Seq
-	T        domain.T
-}
-
-// RowName implements domain.Row.
-func (*Sends) RowName() string { return "Sends" }
-
 // MemberPart names a user's Member row.
 func MemberPart(u domain.UserID) domain.PartID { return domain.PartID("m/" + string(u)) }
 
-// SendsPart names a device's Sends row.
-func SendsPart(u domain.UserID, r domain.Resource) domain.PartID {
-	return domain.PartID("s/" + string(u) + "/" + string(r))
+// isMember tells whether id is MemberPart(u).
+func isMember(id domain.PartID, u domain.UserID) bool {
+	return len(id) == len("m/")+len(u) && id[:2] == "m/" && string(id[2:]) == string(u)
 }
 
 // Membership is a conversation as one user has it: the row of the memberships read model.

@@ -8,6 +8,7 @@ import (
 	"parley/domain/fence"
 	"parley/domain/message"
 	"parley/domain/user"
+	"parley/schemas/internal/wire"
 )
 
 // DecodeRecord reads a record's value. What it returns aliases value (strings and bytes point into it): value must not change afterwards,
@@ -15,31 +16,31 @@ import (
 func DecodeRecord(value []byte) (Record, error) {
 	h, err := fence.ParseHeader(value)
 	if err != nil {
-		return Record{}, &DecodeError{At: "Record", What: err.Error()}
+		return Record{}, &DecodeError{err}
 	}
 	r := Record{Header: h}
 	contents := 0
-	s := scan{rest: value[fence.HeaderSize:], at: "Record"}
-	for s.next() {
+	s := wire.NewScan("Record", value[fence.HeaderSize:])
+	for s.Next() {
 		contents++
-		switch s.tag {
-		case fieldCommit<<3 | length:
-			r.Commit, s.err = decodeCommit(s.b)
-		case fieldClaim<<3 | length:
-			r.Claim, s.err = decodeClaim(s.b)
-		case fieldSlotClosed<<3 | length:
-			r.SlotClosed, s.err = decodeSlotClosed(s.b)
-		case fieldSlotOpened<<3 | length:
-			r.SlotOpened, s.err = decodeSlotOpened(s.b)
+		switch s.Tag {
+		case fieldCommit<<3 | wire.Length:
+			r.Commit, s.Err = decodeCommit(s.B)
+		case fieldClaim<<3 | wire.Length:
+			r.Claim, s.Err = decodeClaim(s.B)
+		case fieldSlotClosed<<3 | wire.Length:
+			r.SlotClosed, s.Err = decodeSlotClosed(s.B)
+		case fieldSlotOpened<<3 | wire.Length:
+			r.SlotOpened, s.Err = decodeSlotOpened(s.B)
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
 	if contents != 1 {
-		s.fail("needs one content")
+		s.Fail("needs one content")
 	}
-	if s.err != nil {
-		return Record{}, s.err
+	if s.Err != nil {
+		return Record{}, &DecodeError{s.Err}
 	}
 	return r, nil
 }
@@ -53,29 +54,29 @@ type single struct {
 func decodeCommit(b []byte) (*domain.Commit, error) {
 	c := new(single)
 	events := c.event[:0]
-	s := scan{rest: b, at: "Commit"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | length:
-			c.commit.Stream = domain.StreamID(s.str())
-		case 2<<3 | length:
-			ev, err := decodeEvent(s.b)
+	s := wire.NewScan("Commit", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Length:
+			c.commit.Stream = domain.StreamID(s.String())
+		case 2<<3 | wire.Length:
+			ev, err := decodeEvent(s.B)
 			if n := len(events); n > 0 && err == nil && ev.T <= events[n-1].T {
-				s.fail("t does not grow")
+				s.Fail("t does not grow")
 			}
-			events, s.err = append(events, ev), firstOf(s.err, err)
-		case 3<<3 | length:
-			cause, err := decodeCause(s.b)
-			c.commit.Cause, s.err = &cause, err
+			events, s.Err = append(events, ev), firstOf(s.Err, err)
+		case 3<<3 | wire.Length:
+			cause, err := decodeCause(s.B)
+			c.commit.Cause, s.Err = &cause, err
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
 	if len(events) == 0 {
-		s.fail("no events")
+		s.Fail("no events")
 	}
 	c.commit.Events = events
-	return &c.commit, s.err
+	return &c.commit, s.Err
 }
 
 func firstOf(a, b error) error {
@@ -86,293 +87,293 @@ func firstOf(a, b error) error {
 }
 
 func decodeCause(b []byte) (c domain.Cause, err error) {
-	s := scan{rest: b, at: "Cause"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | varint:
-			c.Partition = domain.Partition(s.within(math.MaxUint16))
-		case 2<<3 | varint:
-			c.Offset = domain.Offset(s.within(math.MaxInt64))
-		case 3<<3 | varint:
-			c.N = s.uint32()
+	s := wire.NewScan("Cause", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Varint:
+			c.Partition = domain.Partition(s.Within(math.MaxUint16))
+		case 2<<3 | wire.Varint:
+			c.Offset = domain.Offset(s.Within(math.MaxInt64))
+		case 3<<3 | wire.Varint:
+			c.N = s.Uint32()
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return c, s.err
+	return c, s.Err
 }
 
 func decodeClaim(b []byte) (*Claim, error) {
 	c := new(Claim)
-	s := scan{rest: b, at: "Claim"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | length:
-			c.Node = s.str()
-		case 2<<3 | fixed64:
-			c.Nonce = s.v
+	s := wire.NewScan("Claim", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Length:
+			c.Node = s.String()
+		case 2<<3 | wire.Fixed64:
+			c.Nonce = s.V
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return c, s.err
+	return c, s.Err
 }
 
 func decodeSlotClosed(b []byte) (*SlotClosed, error) {
 	c := new(SlotClosed)
-	s := scan{rest: b, at: "SlotClosed"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | varint:
-			c.Slot = domain.Slot(s.within(domain.Slots - 1))
-		case 2<<3 | fixed64:
-			c.T = domain.T(s.v)
-		case 3<<3 | length:
-			cause, err := decodeCause(s.b)
-			c.Causes, s.err = append(c.Causes, cause), err
+	s := wire.NewScan("SlotClosed", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Varint:
+			c.Slot = domain.Slot(s.Within(domain.Slots - 1))
+		case 2<<3 | wire.Fixed64:
+			c.T = domain.T(s.V)
+		case 3<<3 | wire.Length:
+			cause, err := decodeCause(s.B)
+			c.Causes, s.Err = append(c.Causes, cause), err
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return c, s.err
+	return c, s.Err
 }
 
 func decodeSlotOpened(b []byte) (*SlotOpened, error) {
 	o := new(SlotOpened)
-	s := scan{rest: b, at: "SlotOpened"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | varint:
-			o.Slot = domain.Slot(s.within(domain.Slots - 1))
-		case 2<<3 | fixed64:
-			o.T = domain.T(s.v)
-		case 3<<3 | varint:
-			o.From = domain.Partition(s.within(math.MaxUint16))
-		case 4<<3 | varint:
-			o.Closed = domain.Offset(s.within(math.MaxInt64))
+	s := wire.NewScan("SlotOpened", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Varint:
+			o.Slot = domain.Slot(s.Within(domain.Slots - 1))
+		case 2<<3 | wire.Fixed64:
+			o.T = domain.T(s.V)
+		case 3<<3 | wire.Varint:
+			o.From = domain.Partition(s.Within(math.MaxUint16))
+		case 4<<3 | wire.Varint:
+			o.Closed = domain.Offset(s.Within(math.MaxInt64))
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return o, s.err
+	return o, s.Err
 }
 
 func decodeEvent(b []byte) (ev domain.Event, err error) {
-	s := scan{rest: b, at: "Event"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | fixed64:
-			ev.T = domain.T(s.v)
-		case 2<<3 | varint:
-			ev.Seq = domain.Seq(s.v)
+	s := wire.NewScan("Event", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Fixed64:
+			ev.T = domain.T(s.V)
+		case 2<<3 | wire.Varint:
+			ev.Seq = domain.Seq(s.V)
 		default:
 			if ev.Body != nil {
-				s.fail("two bodies")
+				s.Fail("two bodies")
 				break
 			}
-			ev.Body, s.err = decodeBody(&s)
+			ev.Body, s.Err = decodeBody(&s)
 		}
 	}
 	if ev.Body == nil {
-		s.fail("no body")
+		s.Fail("no body")
 	}
-	return ev, s.err
+	return ev, s.Err
 }
 
-func decodeBody(s *scan) (domain.Body, error) {
-	switch s.tag {
-	case fieldMemberAdded<<3 | length:
-		return decodeMemberAdded(s.b)
-	case fieldMessageSent<<3 | length:
-		return decodeMessageSent(s.b)
-	case fieldMessageDelivered<<3 | length:
-		r, err := decodeReceipt(s.b, "MessageDelivered")
+func decodeBody(s *wire.Scan) (domain.Body, error) {
+	switch s.Tag {
+	case fieldMemberAdded<<3 | wire.Length:
+		return decodeMemberAdded(s.B)
+	case fieldMessageSent<<3 | wire.Length:
+		return decodeMessageSent(s.B)
+	case fieldMessageDelivered<<3 | wire.Length:
+		r, err := decodeReceipt(s.B, "MessageDelivered")
 		return conversation.MessageDelivered(r), err
-	case fieldMessageRead<<3 | length:
-		r, err := decodeReceipt(s.b, "MessageRead")
+	case fieldMessageRead<<3 | wire.Length:
+		r, err := decodeReceipt(s.B, "MessageRead")
 		return conversation.MessageRead(r), err
-	case fieldConversationRead<<3 | length:
-		return decodeConversationRead(s.b)
-	case fieldUserRegistered<<3 | length:
-		return decodeRegistered(s.b)
-	case fieldUserDeleted<<3 | length:
-		return decodeDeleted(s.b)
-	case fieldPasswordSet<<3 | length:
-		return decodePasswordSet(s.b)
+	case fieldConversationRead<<3 | wire.Length:
+		return decodeConversationRead(s.B)
+	case fieldUserRegistered<<3 | wire.Length:
+		return decodeRegistered(s.B)
+	case fieldUserDeleted<<3 | wire.Length:
+		return decodeDeleted(s.B)
+	case fieldPasswordSet<<3 | wire.Length:
+		return decodePasswordSet(s.B)
 	default:
-		s.unknown()
-		return nil, s.err
+		s.Unknown()
+		return nil, s.Err
 	}
 }
 
 func decodeMemberAdded(b []byte) (domain.Body, error) {
 	var m conversation.MemberAdded
-	s := scan{rest: b, at: "MemberAdded"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | length:
-			m.User = domain.UserID(s.str())
-		case 2<<3 | varint:
-			m.Incarnation = domain.Incarnation(s.uint32())
-		case 3<<3 | varint:
-			m.From = domain.Seq(s.v)
-		case 4<<3 | varint:
-			m.N = s.v
+	s := wire.NewScan("MemberAdded", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Length:
+			m.User = domain.UserID(s.String())
+		case 2<<3 | wire.Varint:
+			m.Incarnation = domain.Incarnation(s.Uint32())
+		case 3<<3 | wire.Varint:
+			m.From = domain.Seq(s.V)
+		case 4<<3 | wire.Varint:
+			m.N = s.V
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return m, s.err
+	return m, s.Err
 }
 
 func decodeMessageSent(b []byte) (domain.Body, error) {
 	var m conversation.MessageSent
-	s := scan{rest: b, at: "MessageSent"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | length:
-			m.From = domain.UserID(s.str())
-		case 2<<3 | length:
-			m.FromResource = domain.Resource(s.str())
-		case 3<<3 | length:
-			m.To = domain.UserID(s.str())
-		case 4<<3 | length:
-			m.ToResource = domain.Resource(s.str())
-		case 5<<3 | varint:
-			m.ClientID = s.v
-		case 6<<3 | fixed64:
-			m.Hash = s.v
-		case 7<<3 | varint:
-			m.Kind = message.Kind(s.within(math.MaxUint8))
-		case 8<<3 | varint:
-			m.Counted = s.v != 0
-		case 9<<3 | varint:
-			m.History = s.v != 0
-		case 10<<3 | varint:
-			m.SyncOwn = s.v != 0
-		case 11<<3 | length:
-			m.NoHistory = append(m.NoHistory, domain.UserID(s.str()))
-		case 12<<3 | length:
-			m.Body = s.bytes()
-		case 13<<3 | length:
-			m.Ext = s.bytes()
-		case 14<<3 | varint:
-			m.N = s.v
-		case 15<<3 | varint:
-			m.Own = s.v
+	s := wire.NewScan("MessageSent", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Length:
+			m.From = domain.UserID(s.String())
+		case 2<<3 | wire.Length:
+			m.FromResource = domain.Resource(s.String())
+		case 3<<3 | wire.Length:
+			m.To = domain.UserID(s.String())
+		case 4<<3 | wire.Length:
+			m.ToResource = domain.Resource(s.String())
+		case 5<<3 | wire.Varint:
+			m.ClientID = s.V
+		case 6<<3 | wire.Fixed64:
+			m.Hash = s.V
+		case 7<<3 | wire.Varint:
+			m.Kind = message.Kind(s.Within(math.MaxUint8))
+		case 8<<3 | wire.Varint:
+			m.Counted = s.V != 0
+		case 9<<3 | wire.Varint:
+			m.History = s.V != 0
+		case 10<<3 | wire.Varint:
+			m.SyncOwn = s.V != 0
+		case 11<<3 | wire.Length:
+			m.NoHistory = append(m.NoHistory, domain.UserID(s.String()))
+		case 12<<3 | wire.Length:
+			m.Body = s.Bytes()
+		case 13<<3 | wire.Length:
+			m.Ext = s.Bytes()
+		case 14<<3 | wire.Varint:
+			m.N = s.V
+		case 15<<3 | wire.Varint:
+			m.Own = s.V
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return m, s.err
+	return m, s.Err
 }
 
 func decodeReceipt(b []byte, at string) (receipt, error) {
 	var m receipt
-	s := scan{rest: b, at: at}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | length:
-			m.By = domain.UserID(s.str())
-		case 2<<3 | length:
-			m.ByResource = domain.Resource(s.str())
-		case 3<<3 | length:
-			m.To = domain.UserID(s.str())
-		case 4<<3 | fixed64:
-			m.Message = domain.T(s.v)
-		case 5<<3 | varint:
-			m.ClientID = s.v
-		case 6<<3 | fixed64:
-			m.Hash = s.v
-		case 7<<3 | length:
-			m.Body = s.bytes()
+	s := wire.NewScan(at, b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Length:
+			m.By = domain.UserID(s.String())
+		case 2<<3 | wire.Length:
+			m.ByResource = domain.Resource(s.String())
+		case 3<<3 | wire.Length:
+			m.To = domain.UserID(s.String())
+		case 4<<3 | wire.Fixed64:
+			m.Message = domain.T(s.V)
+		case 5<<3 | wire.Varint:
+			m.ClientID = s.V
+		case 6<<3 | wire.Fixed64:
+			m.Hash = s.V
+		case 7<<3 | wire.Length:
+			m.Body = s.Bytes()
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return m, s.err
+	return m, s.Err
 }
 
 func decodeConversationRead(b []byte) (domain.Body, error) {
 	var m conversation.ConversationRead
-	s := scan{rest: b, at: "ConversationRead"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | length:
-			m.By = domain.UserID(s.str())
-		case 2<<3 | length:
-			m.ByResource = domain.Resource(s.str())
-		case 3<<3 | length:
-			m.To = domain.UserID(s.str())
-		case 4<<3 | varint:
-			m.ClientID = s.v
-		case 5<<3 | fixed64:
-			m.Hash = s.v
-		case 6<<3 | length:
-			m.Body = s.bytes()
-		case 7<<3 | varint:
-			m.ReadN = s.v
-		case 8<<3 | varint:
-			m.ReadOwn = s.v
+	s := wire.NewScan("ConversationRead", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Length:
+			m.By = domain.UserID(s.String())
+		case 2<<3 | wire.Length:
+			m.ByResource = domain.Resource(s.String())
+		case 3<<3 | wire.Length:
+			m.To = domain.UserID(s.String())
+		case 4<<3 | wire.Varint:
+			m.ClientID = s.V
+		case 5<<3 | wire.Fixed64:
+			m.Hash = s.V
+		case 6<<3 | wire.Length:
+			m.Body = s.Bytes()
+		case 7<<3 | wire.Varint:
+			m.ReadN = s.V
+		case 8<<3 | wire.Varint:
+			m.ReadOwn = s.V
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return m, s.err
+	return m, s.Err
 }
 
 func decodeRegistered(b []byte) (domain.Body, error) {
 	var m user.Registered
-	s := scan{rest: b, at: "UserRegistered"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | varint:
-			m.Incarnation = domain.Incarnation(s.uint32())
-		case 2<<3 | length:
-			m.UUID = s.str()
-		case 3<<3 | length:
-			m.Password = s.bytes()
-		case 4<<3 | length:
-			m.Nickname = s.str()
-		case 5<<3 | varint:
-			m.AuthEpoch = s.uint32()
+	s := wire.NewScan("UserRegistered", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Varint:
+			m.Incarnation = domain.Incarnation(s.Uint32())
+		case 2<<3 | wire.Length:
+			m.UUID = s.String()
+		case 3<<3 | wire.Length:
+			m.Password = s.Bytes()
+		case 4<<3 | wire.Length:
+			m.Nickname = s.String()
+		case 5<<3 | wire.Varint:
+			m.AuthEpoch = s.Uint32()
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return m, s.err
+	return m, s.Err
 }
 
 func decodeDeleted(b []byte) (domain.Body, error) {
 	var m user.Deleted
-	s := scan{rest: b, at: "UserDeleted"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | varint:
-			m.Incarnation = domain.Incarnation(s.uint32())
-		case 2<<3 | fixed64:
-			m.Registered = domain.T(s.v)
+	s := wire.NewScan("UserDeleted", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Varint:
+			m.Incarnation = domain.Incarnation(s.Uint32())
+		case 2<<3 | wire.Fixed64:
+			m.Registered = domain.T(s.V)
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return m, s.err
+	return m, s.Err
 }
 
 func decodePasswordSet(b []byte) (domain.Body, error) {
 	var m user.PasswordSet
-	s := scan{rest: b, at: "PasswordSet"}
-	for s.next() {
-		switch s.tag {
-		case 1<<3 | length:
-			m.Password = s.bytes()
-		case 2<<3 | varint:
-			m.AuthEpoch = s.uint32()
-		case 3<<3 | fixed64:
-			m.Registered = domain.T(s.v)
+	s := wire.NewScan("PasswordSet", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Length:
+			m.Password = s.Bytes()
+		case 2<<3 | wire.Varint:
+			m.AuthEpoch = s.Uint32()
+		case 3<<3 | wire.Fixed64:
+			m.Registered = domain.T(s.V)
 		default:
-			s.unknown()
+			s.Unknown()
 		}
 	}
-	return m, s.err
+	return m, s.Err
 }

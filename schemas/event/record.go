@@ -10,8 +10,6 @@
 package event
 
 import (
-	"fmt"
-
 	"parley/domain"
 	"parley/domain/fence"
 )
@@ -50,10 +48,10 @@ type SlotOpened struct {
 }
 
 // DecodeError says that a record's value cannot be read. Readers halt on it; they never skip.
-type DecodeError struct {
-	At   string // the message that was being read, as in "MessageSent"
-	What string
-}
+type DecodeError struct{ Err error }
 
 // Error implements error.
-func (e *DecodeError) Error() string { return fmt.Sprintf("undecodable record: %s: %s", e.At, e.What) }
+func (e *DecodeError) Error() string { return "undecodable record: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *DecodeError) Unwrap() error { return e.Err }

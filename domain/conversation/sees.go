@@ -1,0 +1,96 @@
+package conversation
+
+import (
+	"slices"
+
+	"parley/domain"
+)
+
+// Sees tells whether an entry is delivered to a device r of u. Asides are not delivered in order, and never are here.
+//
+// Who sees an entry never includes the device that made it. From which entry on a user sees a conversation at all is the membership's
+// affair (Membership.From), not this one's.
+func Sees(_ domain.Stream, ev *domain.Event, u domain.UserID, r domain.Resource) bool {
+	switch b := ev.Body.(type) {
+	case MessageSent:
+		if u == b.From && r == b.FromResource {
+			return false
+		}
+		if u == b.To {
+			return b.ToResource == "" || b.ToResource == r
+		}
+		return u == b.From && b.SyncOwn
+	case MessageDelivered:
+		return seesReceipt(u, r, b.By, b.ByResource, b.To)
+	case MessageRead:
+		return seesReceipt(u, r, b.By, b.ByResource, b.To)
+	case ConversationRead:
+		return u == b.To && u != b.By || u == b.By && r != b.ByResource
+	default:
+		return false
+	}
+}
+
+// seesReceipt is for receipts to the other user alone; of those to oneself, for one's other devices.
+func seesReceipt(u domain.UserID, r domain.Resource, by domain.UserID, device domain.Resource, to domain.UserID) bool {
+	return u == to && (u != by || r != device)
+}
+
+// Audience returns the users who have devices that may see an entry, at most two; the rest is empty.
+func Audience(_ domain.Stream, ev *domain.Event) (users [2]domain.UserID) {
+	switch b := ev.Body.(type) {
+	case MessageSent:
+		users[0] = b.To
+		if b.SyncOwn && b.From != b.To {
+			users[1] = b.From
+		}
+	case MessageDelivered:
+		users[0] = b.To
+	case MessageRead:
+		users[0] = b.To
+	case ConversationRead:
+		users[0] = b.To
+		if b.By != b.To {
+			users[1] = b.By
+		}
+	}
+	return users
+}
+
+// Shown tells whether an event is shown in history, to those whose history it is in (ShownTo).
+func Shown(ev *domain.Event) bool {
+	m, ok := ev.Body.(MessageSent)
+	return ok && m.History
+}
+
+// ShownTo tells whether u's history shows an event.
+func ShownTo(ev *domain.Event, u domain.UserID) bool {
+	m, ok := ev.Body.(MessageSent)
+	return ok && m.History && !slices.Contains(m.NoHistory, u)
+}
+
+// ApplyMembership returns m after an event of its stream, and whether the event is about u's membership at all. It folds what the Member
+// row holds, so that both agree after the same events; applying an event twice changes nothing.
+func ApplyMembership(m Membership, u domain.UserID, ev *domain.Event) (Membership, bool) {
+	switch b := ev.Body.(type) {
+	case MemberAdded:
+		if b.User != u {
+			return m, false
+		}
+		m = Membership{Stream: m.Stream, From: b.From, FromN: b.N, ReadN: b.N}
+	case MessageSent:
+		if b.From != u || !b.Counted || b.Own == 0 {
+			return m, false
+		}
+		m.Own = b.Own
+	case ConversationRead:
+		if b.By != u {
+			return m, false
+		}
+		m.ReadN, m.ReadOwn = b.ReadN, b.ReadOwn
+	default:
+		return m, false
+	}
+	m.T = ev.T
+	return m, true
+}
