@@ -1,0 +1,88 @@
+// The conformance run: every wanted step × SDK × environment against a fresh server each, then one table.
+// Started by ./run, which provides packages, browser and binary.
+import { parseArgs } from 'node:util';
+import { startChromium } from './drivers/chromium.mjs';
+import { startJsdom } from './drivers/jsdom.mjs';
+import { SDKS, startPages } from './pages.mjs';
+import { runSteps } from './runner.mjs';
+import { Server } from './server.mjs';
+import { steps as allSteps } from './steps/all.mjs';
+import { render } from './table.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    sdk: { type: 'string', multiple: true, default: Object.keys(SDKS) },
+    env: { type: 'string', multiple: true, default: ['jsdom', 'chromium'] },
+    step: { type: 'string', multiple: true },
+    server: { type: 'string' },
+    chromium: { type: 'string', default: '/usr/bin/chromium' },
+    parallel: { type: 'string', default: '4' },
+    list: { type: 'boolean', default: false },
+  },
+});
+
+const environments = {
+  jsdom: (origin) => startJsdom(origin),
+  chromium: (origin) => startChromium(origin, options.chromium),
+};
+
+function wanted() {
+  const unknown = [
+    ...options.sdk.filter((sdk) => !SDKS[sdk]),
+    ...options.env.filter((env) => !environments[env]),
+    ...(options.step ?? []).filter((id) => !allSteps.some((step) => step.id === id)),
+  ];
+  if (unknown.length) throw new Error(`unknown: ${unknown.join(', ')} (ids of steps: --list)`);
+  return options.step ? allSteps.filter((step) => options.step.includes(step.id)) : allSteps;
+}
+
+// column runs all steps in one SDK and environment. What keeps it from running at all is its failure.
+async function column(sdk, env, steps, origin) {
+  const name = `${sdk}/${env}`;
+  const results = new Map();
+  const done = { name, results };
+  let driver;
+  let server;
+  try {
+    driver = await environments[env](origin);
+    server = await Server.start(options.server);
+    await runSteps(steps, { sdk, driver, server, bin: options.server }, {
+      parallel: Number(options.parallel),
+      onResult: (result) => {
+        results.set(result.id, result);
+        console.log(`${result.ok ? 'pass' : 'FAIL'} ${name} ${result.id} ${result.ms} ms${result.ok ? '' : `: ${result.reason}`}`);
+      },
+    });
+  } catch (error) {
+    done.broken = error.message;
+  } finally {
+    await driver?.close();
+    await server?.stop();
+  }
+  return done;
+}
+
+async function main() {
+  if (options.list) {
+    for (const { id, features } of allSteps) console.log(`${id}\t${features.join(' ')}`);
+    return 0;
+  }
+  if (!options.server) throw new Error('--server BIN is missing: use ./run, which builds it');
+  const steps = wanted();
+  const pages = await startPages();
+  const columns = [];
+  for (const sdk of options.sdk) for (const env of options.env) columns.push(await column(sdk, env, steps, pages.origin));
+  pages.close();
+  const { text, failed } = render(steps, columns);
+  console.log(`\n${text}`);
+  return failed ? 1 : 0;
+}
+
+// A late rejection from a page that was closed meanwhile belongs to a step that has ended: the step's own
+// promises have reported what matters.
+process.on('unhandledRejection', (error) => console.error(`note: ${error?.message ?? error}`));
+
+process.exit(await main().catch((error) => {
+  console.error(error.message);
+  return 2;
+}));

@@ -1,0 +1,42 @@
+// Runs steps against one SDK in one environment, a few at a time: most of a step is waiting.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Trial } from './trial.mjs';
+
+const STEP_MS = 30_000;
+
+// runStep gives {id, ok, ms, reason}. A step that is late fails; its clean-up runs all the same.
+async function runStep(step, surroundings) {
+  const trial = new Trial(surroundings);
+  const started = Date.now();
+  const limit = step.timeout ?? STEP_MS;
+  let reason;
+  const work = Promise.resolve().then(() => step.run(trial));
+  work.catch(() => {});
+  const stop = new AbortController();
+  try {
+    await Promise.race([
+      work,
+      sleep(limit, undefined, { signal: stop.signal }).then(() => {
+        throw new Error(`the step took more than ${limit} ms`);
+      }),
+    ]);
+  } catch (error) {
+    reason = error.message || String(error);
+    if (process.env.CONFORMANCE_STACKS) reason += `\n${error.stack}`;
+  }
+  stop.abort();
+  const ms = Date.now() - started;
+  await Promise.race([trial.end(), sleep(8000, undefined, { ref: false })]).catch((error) => {
+    reason ??= `clean-up: ${error.message}`;
+  });
+  return { id: step.id, ok: reason === undefined, ms, reason };
+}
+
+// runSteps starts the slow steps first so that the run does not end waiting for one of them.
+export async function runSteps(steps, surroundings, { parallel, onResult }) {
+  const queue = [...steps].sort((x, y) => (y.timeout ?? STEP_MS) - (x.timeout ?? STEP_MS));
+  const worker = async () => {
+    for (let step = queue.shift(); step; step = queue.shift()) onResult(await runStep(step, surroundings));
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+}

@@ -1,0 +1,97 @@
+// A parley server of the harness's own: one process on a fresh data folder and ports that the system chose.
+import { spawn } from 'node:child_process';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const READY_MS = 20_000;
+
+export class Server {
+  #bin;
+  #dir;
+  #child;
+  #exited;
+
+  // start resolves when the server answers; bin is the parley binary.
+  static async start(bin) {
+    const server = new Server();
+    server.#bin = bin;
+    server.#dir = await mkdtemp(join(tmpdir(), 'parley-conformance-'));
+    try {
+      await server.#launch('127.0.0.1:0', '127.0.0.1:0');
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  get port() {
+    return Number(new URL(this.dev.ws).port);
+  }
+
+  async #launch(listen, admin) {
+    const log = await open(join(this.#dir, 'server.log'), 'a');
+    const args = ['serve', '--dev', '--data', join(this.#dir, 'data'), '--listen', listen, '--admin', admin];
+    const child = spawn(this.#bin, args, { stdio: ['ignore', log.fd, log.fd] });
+    this.#child = child;
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve(signal ?? code));
+      child.once('error', (error) => resolve(error.message));
+    });
+    await log.close();
+    let gone;
+    this.#exited.then((how) => (gone = how));
+    for (const deadline = Date.now() + READY_MS; Date.now() < deadline; await sleep(25)) {
+      if (gone !== undefined) throw new Error(`server ended (${gone}) before it was ready:\n${await this.logTail()}`);
+      if (await this.#answers()) return;
+    }
+    throw new Error(`server not ready within ${READY_MS} ms:\n${await this.logTail()}`);
+  }
+
+  async #answers() {
+    try {
+      this.dev = JSON.parse(await readFile(join(this.#dir, 'data', 'dev.json'), 'utf8'));
+      const answer = await fetch(`${this.dev.rest}/${this.dev.app.replace('#', '/')}/token`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          grant_type: 'client_credentials', client_id: this.dev.client_id, client_secret: this.dev.client_secret,
+        }),
+        signal: AbortSignal.timeout(2000),
+      });
+      await answer.arrayBuffer();
+      return answer.status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  // kill ends the process as a power cut would: SIGKILL, no word to anyone.
+  async kill() {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  // restart starts a killed server again on the same data and the same ports.
+  restart() {
+    return this.#launch(new URL(this.dev.rest).host, String(this.dev.admin).replace(/^https?:\/\//, ''));
+  }
+
+  // stop ends the server politely, then by force, and removes its data.
+  async stop() {
+    if (this.#child && this.#child.exitCode === null && this.#child.signalCode === null && this.#child.pid) {
+      this.#child.kill('SIGTERM');
+      await Promise.race([this.#exited, sleep(4000, undefined, { ref: false })]);
+      this.#child.kill('SIGKILL');
+      await this.#exited;
+    }
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+
+  async logTail(lines = 15) {
+    const text = await readFile(join(this.#dir, 'server.log'), 'utf8').catch(() => '');
+    return text.trimEnd().split('\n').slice(-lines).join('\n');
+  }
+}

@@ -1,0 +1,22 @@
+// Every step, in the order of the table. Ids are stable: ops/coverage.tsv names them.
+import { steps as conversations } from './conversations.mjs';
+import { steps as devices } from './devices.mjs';
+import { steps as history } from './history.mjs';
+import { steps as login } from './login.mjs';
+import { steps as messages } from './messages.mjs';
+import { steps as offline } from './offline.mjs';
+import { steps as receipts } from './receipts.mjs';
+import { steps as restMessages } from './rest-messages.mjs';
+import { steps as rest } from './rest.mjs';
+import { steps as restart } from './restart.mjs';
+import { steps as sessions } from './sessions.mjs';
+import { steps as sockets } from './sockets.mjs';
+
+export const steps = [
+  ...login, ...messages, ...receipts, ...offline, ...devices, ...sockets, ...restart, ...history, ...conversations,
+  ...sessions, ...rest, ...restMessages,
+];
+
+const ids = steps.map((step) => step.id);
+const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+if (twice) throw new Error(`two steps have the id ${twice}`);
