@@ -8,18 +8,22 @@ import (
 	"go/token"
 	"io/fs"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
-// conformance is the folder of the SDK conformance run, whose steps are named by string literals in its scripts.
+// conformance is the folder of the SDK conformance run, whose steps are objects with a literal id in its scripts.
 const conformance = "ops/conformance"
+
+// stepID finds the ids of steps in a script.
+var stepID = regexp.MustCompile(`\bid:\s*['"]([^'"]+)['"]`)
 
 // finder looks up references to tests in a source tree. It reads each folder once.
 type finder struct {
 	tree     fs.FS
 	packages map[string]*testPackage // by folder
-	scripts  string                  // all conformance scripts, read on first use
+	steps    map[string]bool         // ids of conformance steps, read on first use
 }
 
 // testPackage is what the test files of one folder offer.
@@ -114,39 +118,34 @@ func (p *testPackage) collect(file *ast.File) {
 // caseName spells a case as `go test` prints it: spaces become underscores.
 func caseName(name string) string { return strings.ReplaceAll(name, " ", "_") }
 
-// findStep looks for the step's name as a whole string literal in the conformance scripts.
-func (f *finder) findStep(step string) error {
-	if f.scripts == "" {
-		if err := f.readScripts(); err != nil {
+// findStep looks for a step with the given id in the conformance scripts.
+func (f *finder) findStep(id string) error {
+	if f.steps == nil {
+		if err := f.readSteps(); err != nil {
 			return err
 		}
 	}
-	for _, quote := range []string{"'", `"`, "`"} {
-		if strings.Contains(f.scripts, quote+step+quote) {
-			return nil
-		}
+	if !f.steps[id] {
+		return fmt.Errorf("the scripts of %s have no step %q", conformance, id)
 	}
-	return fmt.Errorf("the scripts of %s have no step %q", conformance, step)
+	return nil
 }
 
-func (f *finder) readScripts() error {
-	var all strings.Builder
-	err := fs.WalkDir(f.tree, conformance, func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && entry.Name() == "node_modules":
-			return fs.SkipDir
-		case entry.IsDir() || path.Ext(name) != ".mjs" && path.Ext(name) != ".js" && path.Base(name) != "steps.json":
-			return nil
-		}
-		text, err := fs.ReadFile(f.tree, name)
-		all.Write(text)
-		return err
-	})
+// readSteps collects the ids of all steps.
+func (f *finder) readSteps() error {
+	scripts, err := fs.Glob(f.tree, conformance+"/steps/*.mjs")
 	if err != nil {
-		return fmt.Errorf("read conformance scripts: %w", err)
+		return fmt.Errorf("list conformance scripts: %w", err)
 	}
-	f.scripts = all.String()
+	f.steps = map[string]bool{}
+	for _, name := range scripts {
+		text, err := fs.ReadFile(f.tree, name)
+		if err != nil {
+			return fmt.Errorf("read conformance scripts: %w", err)
+		}
+		for _, match := range stepID.FindAllSubmatch(text, -1) {
+			f.steps[string(match[1])] = true
+		}
+	}
 	return nil
 }
