@@ -1,0 +1,119 @@
+package runner
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"parley/domain"
+)
+
+// pass moves members on together: one read of the feed, one write to the store. It ends with an error, or with nil when every member
+// has been replaced by a newer version.
+func (r *Runner) pass(ctx context.Context, p *part, members []*member) error {
+	start := slices.MinFunc(members, func(a, b *member) int { return int(int64(a.at.Index) - int64(b.at.Index)) })
+	reader := p.feed.Reader(start.at.Reader)
+	b := newBatch()
+	for {
+		members = slices.DeleteFunc(members, func(m *member) bool { return m.ended.Load() })
+		if len(members) == 0 {
+			return nil
+		}
+		commits, err := reader.Next(ctx, r.settings.Batch)
+		if err != nil {
+			return err
+		}
+		if err := r.step(ctx, p, members, b, commits); err != nil {
+			return err
+		}
+		if len(commits) < r.settings.Batch {
+			if err := p.linger(ctx, r.settings.Linger); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// step applies one batch of commits and stores its rows and checkpoints.
+func (r *Runner) step(ctx context.Context, p *part, members []*member, b *batch, commits []domain.Accepted) error {
+	for _, m := range members {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+	}
+	begin := time.Now()
+	b.reset()
+	to := after(&commits[len(commits)-1])
+	for _, m := range members {
+		if err := m.collect(b, commits, r.metrics.held); err != nil {
+			return err
+		}
+	}
+	for _, m := range members {
+		if to.Index > m.at.Index {
+			m.checkpoint(b, to, r.settings.CheckpointLag, begin)
+		}
+	}
+	if len(b.writes) > 0 {
+		err := r.retry(ctx, "write", func(ctx context.Context) error {
+			err := r.store.Write(ctx, b.writes)
+			if err != nil {
+				r.lags(p, members)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	for _, m := range members {
+		if to.Index > m.at.Index {
+			m.stored(to, r.settings.CheckpointLag, now)
+		}
+	}
+	p.moved()
+	r.lags(p, members)
+	r.metrics.commits.Add(float64(len(commits)))
+	r.metrics.writes.Add(float64(len(b.writes)))
+	r.metrics.batches.Observe(now.Sub(begin).Seconds())
+	return nil
+}
+
+func (r *Runner) lags(p *part, members []*member) {
+	head, now := p.feed.HeadIndex(), time.Now()
+	for _, m := range members {
+		m.lag(head, now)
+	}
+}
+
+// linger rests unless somebody waits.
+func (p *part) linger(ctx context.Context, d time.Duration) error {
+	if d == 0 || p.isWaiting() {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.hurry:
+	case <-timer.C:
+	}
+	return nil
+}
+
+// moved tells those who wait.
+func (p *part) moved() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting {
+		close(p.changed)
+		p.changed, p.waiting = make(chan struct{}), false
+	}
+}
+
+func (p *part) isWaiting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting
+}
