@@ -25,8 +25,6 @@ type Log struct {
 	closed   sync.Once
 	metrics  *logMetrics
 
-	use sync.RWMutex // held for reading by whoever uses db, for writing to close it
-
 	mu         sync.Mutex
 	partitions map[domain.Partition]*partition
 }
@@ -67,24 +65,11 @@ func (l *Log) Close() (err error) {
 		close(l.closing)
 		l.db.disk.stopWaiting()
 		l.idle.Wait()
-		l.use.Lock()
-		defer l.use.Unlock()
 		if err = l.db.close(); err != nil {
 			err = fmt.Errorf("close log: %w", err)
 		}
-		l.db.DB = nil
 	})
 	return err
-}
-
-// hold keeps the database open until release.
-func (l *Log) hold() (release func(), err error) {
-	l.use.RLock()
-	if l.db.DB == nil {
-		l.use.RUnlock()
-		return nil, ErrClosed
-	}
-	return l.use.RUnlock, nil
 }
 
 // Bounds returns the first offset of p that can be read and the next to be written.
@@ -109,7 +94,7 @@ func (l *Log) Trim(ctx context.Context, p domain.Partition, before domain.Offset
 	if err != nil {
 		return fmt.Errorf("trim partition %d: %w", p, err)
 	}
-	release, err := l.hold()
+	release, err := l.db.hold()
 	if err != nil {
 		return fmt.Errorf("trim partition %d: %w", p, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -12,10 +13,11 @@ import (
 
 // database is an open Pebble with the disk under it and its end.
 type database struct {
-	*pebble.DB
-	disk    *disk
-	failure *failure
-	crashed atomic.Bool // Pebble panicked: it can no longer be closed
+	*pebble.DB // nil when closed
+	disk       *disk
+	failure    *failure
+	use        sync.RWMutex // held for reading by whoever uses the DB, for writing to close it
+	crashed    atomic.Bool  // Pebble panicked: it can no longer be closed
 }
 
 // formatKey holds the name of the format of the database's keys and values, so that another one is refused.
@@ -81,11 +83,27 @@ func (d *database) checkFormat(format string) error {
 	return nil
 }
 
-// close closes the database, or gives it up when it can no longer be closed. Nobody may use it meanwhile.
+// hold keeps the database open until release.
+func (d *database) hold() (release func(), err error) {
+	d.use.RLock()
+	if d.DB == nil {
+		d.use.RUnlock()
+		return nil, ErrClosed
+	}
+	return d.use.RUnlock, nil
+}
+
+// close waits for whoever holds the database and closes it, or gives it up when it can no longer be closed.
 func (d *database) close() error {
 	d.disk.stopWaiting()
+	d.use.Lock()
+	defer d.use.Unlock()
+	if d.DB == nil {
+		return nil
+	}
+	defer func() { d.DB = nil }()
 	if !d.crashed.Load() {
-		crashed, err := d.failure.guard(d.Close)
+		crashed, err := d.failure.guard(d.DB.Close)
 		if !crashed {
 			return err
 		}

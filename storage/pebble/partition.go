@@ -55,7 +55,7 @@ func (l *Log) partition(p domain.Partition) (*partition, error) {
 	if part, ok := l.partitions[p]; ok {
 		return part, nil
 	}
-	release, err := l.hold()
+	release, err := l.db.hold()
 	if err != nil {
 		return nil, err
 	}

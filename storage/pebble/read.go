@@ -100,7 +100,7 @@ var errMissing = errors.New("the log has a hole")
 
 // records reads from..end, which are known to be synced.
 func (l *Log) records(p domain.Partition, from, end domain.Offset, maxBytes int) (out []domain.LogRecord, err error) {
-	release, err := l.hold()
+	release, err := l.db.hold()
 	if err != nil {
 		return nil, err
 	}
