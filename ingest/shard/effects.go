@@ -1,0 +1,243 @@
+package shard
+
+import (
+	"fmt"
+	"time"
+
+	"parley/domain"
+	"parley/domain/fence"
+	"parley/schemas/event"
+)
+
+// obey does what the fence's effects mean, in order.
+func (s *Shard) obey(effects []fence.Effect) {
+	for _, e := range effects {
+		if s.halted != nil {
+			return
+		}
+		switch e := e.(type) {
+		case fence.CommitsRead:
+			s.onRead(e.Records)
+		case fence.Owned:
+			s.onOwned(e)
+		case fence.Acked:
+			s.onAcked(e)
+		case fence.BatchVoid:
+			s.onVoid()
+		case fence.Deposed:
+			s.onDeposed(e)
+		case fence.Halted:
+			s.halt(e.Err)
+		}
+	}
+}
+
+// onRead takes in commits that this owner did not write. There is nothing speculative that they could contradict: what was decided on
+// the state before them goes back into the queue.
+func (s *Shard) onRead(records []fence.Record) {
+	s.redecide()
+	accepted := make([]domain.Accepted, 0, len(records))
+	for i := range records {
+		a, err := s.replay(&records[i])
+		if err != nil {
+			s.halt(err)
+			break
+		}
+		accepted = append(accepted, a)
+	}
+	if n := len(accepted); n > 0 {
+		s.metrics.read.Add(float64(n))
+		s.publish(accepted)
+	}
+}
+
+// replay applies a commit that was read to the tail and to the rows in memory.
+func (s *Shard) replay(rec *fence.Record) (domain.Accepted, error) {
+	r, err := event.DecodeRecord(rec.Value)
+	if err != nil {
+		return domain.Accepted{}, fmt.Errorf("offset %d: %w", rec.Offset, err)
+	}
+	if r.Commit == nil || len(r.Commit.Events) == 0 {
+		return domain.Accepted{}, fmt.Errorf("offset %d: a record that this version cannot apply", rec.Offset)
+	}
+	st, refused := s.streamOf(r.Commit.Stream)
+	if refused != nil {
+		return domain.Accepted{}, fmt.Errorf("offset %d: %w", rec.Offset, refused)
+	}
+	e := &entry{stream: st, commit: r.Commit, after: rec.After, bytes: len(rec.Value)}
+	s.tail.add(e)
+	s.refresh(st, e.commit)
+	a := domain.Accepted{Position: s.positionOf(rec), Commit: e.commit}
+	st.last, st.spec = a.Position, a.Index
+	s.lastT, s.ackedT = max(s.lastT, e.commit.LastT()), max(s.ackedT, e.commit.LastT())
+	return a, nil
+}
+
+// refresh brings the rows in memory up to a commit that was read.
+func (s *Shard) refresh(st *stream, c *domain.Commit) {
+	for i := range c.Events {
+		ev := &c.Events[i]
+		s.touches = st.rules.Touches(s.touches[:0], st.parsed, ev)
+		for _, id := range s.touches {
+			r := st.row(id)
+			if r == nil || ev.T <= r.spec.asof {
+				continue
+			}
+			r.spec = &version{row: st.rules.Evolve(st.parsed, id, r.spec.row, ev), asof: ev.T}
+			r.acked.Store(r.spec)
+		}
+	}
+}
+
+func (s *Shard) positionOf(rec *fence.Record) domain.Position {
+	return domain.Position{
+		Partition: s.cfg.Partition, Offset: rec.Offset, Term: rec.Header.Term, Index: rec.Header.Index, Prev: rec.After.Prev,
+	}
+}
+
+// publish hands accepted commits to the feed once the partition has been owned, and notes where we are.
+func (s *Shard) publish(accepted []domain.Accepted) {
+	last := accepted[len(accepted)-1].Position
+	s.at.Store(&last)
+	if s.everOwned {
+		s.cfg.Feed.Publish(accepted)
+	}
+}
+
+// onOwned starts a term: what was decided and not acknowledged has the wrong index, and is decided again.
+func (s *Shard) onOwned(e fence.Owned) {
+	s.redecide()
+	s.owned, s.everOwned = true, true
+	s.serving.Store(true)
+	s.nextIndex = e.First
+	s.metrics.claims.Inc()
+	s.metrics.owned.Set(1)
+	s.log.Info("partition owned", "term", uint64(e.Term), "index", uint64(e.First), "tail", s.tail.len())
+	s.setReady()
+}
+
+// onAcked makes the batch's versions visible, tells the feed, and then those who wait.
+func (s *Shard) onAcked(e fence.Acked) {
+	b := s.flight
+	now := time.Now()
+	s.metrics.acked(b, now)
+	accepted := make([]domain.Accepted, b.len())
+	from := 0
+	for i := range e.Records {
+		en := b.entries[i]
+		for _, c := range b.changes[from:b.upto[i]] {
+			c.row.acked.Store(c.v)
+		}
+		from = b.upto[i]
+		en.after = e.Records[i].After
+		s.tail.add(en)
+		accepted[i] = domain.Accepted{Position: s.positionOf(&e.Records[i]), Commit: en.commit}
+		en.stream.last = accepted[i].Position
+		s.ackedT = en.commit.LastT()
+	}
+	s.publish(accepted)
+	for _, w := range b.waiters {
+		if w.commit < 0 {
+			s.settle(w)
+			continue
+		}
+		w.result.Position = accepted[w.commit].Position
+		s.answer(w.p, w.result)
+	}
+	s.lastBatch = b.len()
+	b.reset(b.tries == 1)
+	s.logWorks()
+}
+
+// onVoid gives up the batch in flight: its commands moved, and what was decided after it is decided again.
+func (s *Shard) onVoid() {
+	s.redecide()
+	s.flight.drop()
+	s.failFlight(errMoved)
+}
+
+// failFlight answers the commands of the batch in flight and forgets the batch.
+func (s *Shard) failFlight(err *domain.Error) {
+	for _, w := range s.flight.waiters {
+		s.answer(w.p, domain.Result{Err: err})
+	}
+	s.flight.reset(false)
+}
+
+// redecide puts what was decided and not sent back to where it came from, in order.
+func (s *Shard) redecide() {
+	b := s.forming
+	if b.len() == 0 {
+		return
+	}
+	b.drop()
+	// The commits in flight, if there are any, still stand below what is dropped.
+	for _, c := range s.flight.changes {
+		c.row.spec = c.v
+	}
+	for i, e := range s.flight.entries {
+		e.stream.spec = s.flight.first + domain.Index(i)
+	}
+	s.nextIndex = b.first
+	back := make([]*pending, 0, len(b.waiters))
+	for i := len(b.waiters) - 1; i >= 0; i-- {
+		p := b.waiters[i].p
+		if p.answered {
+			continue
+		}
+		s.mail.decided(-1)
+		if st := p.stream; len(st.waiting) > 0 {
+			st.waiting = append([]*pending{p}, st.waiting...)
+			continue
+		}
+		back = append(back, p)
+	}
+	for i, j := 0, len(back)-1; i < j; i, j = i+1, j-1 {
+		back[i], back[j] = back[j], back[i]
+	}
+	s.queue.unshift(back)
+	b.reset(true)
+}
+
+// onDeposed ends the ownership: whoever waits asks the new owner.
+func (s *Shard) onDeposed(e fence.Deposed) {
+	s.log.Warn("partition lost", "term", uint64(e.By))
+	s.metrics.deposed.Inc()
+	s.disown()
+	s.failUndecided(errMoved)
+}
+
+// disown stops deciding and drops what was decided and not acknowledged.
+func (s *Shard) disown() {
+	s.owned = false
+	s.serving.Store(false)
+	s.metrics.owned.Set(0)
+	s.redecide()
+	s.setReady()
+}
+
+// halt stops the partition until an operator resets it.
+func (s *Shard) halt(err error) {
+	s.log.Error("partition halted", "error", err)
+	s.halted = err
+	s.metrics.halted.Set(1)
+	s.disown()
+	s.flight.drop()
+	s.failFlight(errMoved)
+	s.failUndecided(errHaltedBusy)
+}
+
+// failUndecided answers every command that is not decided.
+func (s *Shard) failUndecided(err *domain.Error) {
+	for s.queue.len() > 0 {
+		s.refuse(s.queue.pop(), err)
+	}
+	for st := range s.waits {
+		for _, p := range st.waiting {
+			s.refuse(p, err)
+		}
+		st.waiting = nil
+		delete(s.waits, st)
+		s.cache.forget(st)
+	}
+}

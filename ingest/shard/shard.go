@@ -1,0 +1,146 @@
+package shard
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/domain"
+	"parley/domain/fence"
+)
+
+// Shard is the writer of one partition on this node. Submit, Heads, Rows, Ready and Position may be called by anybody, before and during Run.
+type Shard struct {
+	cfg     Config
+	set     Settings
+	log     *slog.Logger
+	metrics *metrics
+	mail    *mailbox
+	cache   *cache // readers see acknowledged versions
+	serving atomic.Bool
+	why     atomic.Pointer[error]           // why it is not ready; nil: it is
+	at      atomic.Pointer[domain.Position] // of the last accepted commit
+
+	// What follows belongs to the loop.
+
+	owner     *fence.Owner
+	start     time.Time
+	ring      fence.Ring
+	owned     bool
+	everOwned bool
+	halted    error
+	logErr    error // of the last append or read; nil: it answered
+	storeErr  error // of the last load of the checkpoint
+
+	nextIndex domain.Index // of the next commit to be decided
+	lastT     domain.T     // of the last commit decided
+	ackedT    domain.T     // of the last commit accepted
+	forming   *batch
+	flight    *batch
+	lastBatch int // commits in the last batch acknowledged
+
+	queue queue
+	ready []*stream            // whose rows have come
+	waits map[*stream]struct{} // that have waiting commands
+	tail  tail
+
+	loads     map[rowName]*load
+	wanted    []*load // not being fetched yet
+	loading   int     // fetches under way
+	loadFails int
+	loadAgain time.Time
+
+	flushing   bool
+	flushes    uint64
+	flushFails int
+	flushAgain time.Time
+	saved      checkpoint // in the store
+	reached    []reached
+	flushedAt  domain.Position
+
+	// Scratch space.
+	view    view
+	needs   []domain.PartID
+	touches []domain.PartID
+	inbox   []*pending
+	asked   []*read
+
+	// Work beside the loop.
+	work         sync.WaitGroup
+	ioResults    chan ioResult
+	loadResults  chan loadResult
+	flushResults chan flushed
+	cancelRead   func()
+	reading      fence.ActionID // the last read that was begun
+	held         []*read        // reads that wait for the partition to be owned
+}
+
+// New returns a shard that does nothing until Run.
+func New(cfg Config) (*Shard, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("shard of partition %d: %w", cfg.Partition, err)
+	}
+	s := &Shard{
+		cfg: cfg, set: cfg.Settings, log: cfg.Logger,
+		metrics: newMetrics(cfg.Metrics, cfg.Partition),
+		mail:    newMailbox(cfg.Settings.Mailbox),
+		cache:   newCache(cfg.Settings.CacheRows),
+		forming: &batch{}, flight: &batch{},
+		waits: make(map[*stream]struct{}), loads: make(map[rowName]*load),
+		ioResults: make(chan ioResult), loadResults: make(chan loadResult), flushResults: make(chan flushed),
+		cancelRead: func() {},
+	}
+	s.at.Store(&domain.Position{Partition: cfg.Partition})
+	s.setReady()
+	return s, nil
+}
+
+// Submit hands a command over. It never blocks; when the shard cannot take the command, Done is called at once, by the caller's goroutine.
+func (s *Shard) Submit(req domain.Request) {
+	p := &pending{req: req, at: time.Now(), deadline: req.Deadline}
+	if p.deadline.IsZero() {
+		p.deadline = p.at.Add(s.set.Deadline)
+	}
+	if err := s.mail.put(p); err != nil {
+		s.metrics.rejected(err)
+		req.Done(domain.Result{Err: err})
+	}
+}
+
+// Position returns that of the last accepted commit that this shard knows. Index 0: none.
+func (s *Shard) Position() domain.Position { return *s.at.Load() }
+
+// Ready returns nil when commands are decided and acknowledged, else why not.
+func (s *Shard) Ready() error {
+	if err := s.why.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (s *Shard) setReady() {
+	var err error
+	switch {
+	case s.halted != nil:
+		err = fmt.Errorf("halted: %w", s.halted)
+	case s.logErr != nil:
+		err = fmt.Errorf("log: %w", s.logErr)
+	case s.storeErr != nil:
+		err = fmt.Errorf("store: %w", s.storeErr)
+	case !s.owned:
+		err = errTakingOver
+	case s.tailFull():
+		err = errTailFull
+	default:
+		s.why.Store(nil)
+		return
+	}
+	s.why.Store(&err)
+}
+
+func (s *Shard) tailFull() bool {
+	return s.tail.len()+s.forming.len()+s.flight.len() >= s.set.TailCommits || s.tail.bytes >= s.set.TailBytes
+}
