@@ -1,5 +1,6 @@
 // The conformance run: every wanted step × SDK × environment against a fresh server each, then one table.
 // Started by ./run, which provides packages, browser and binary.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startChromium } from './drivers/chromium.mjs';
 import { startJsdom } from './drivers/jsdom.mjs';
@@ -17,6 +18,9 @@ const { values: options } = parseArgs({
     server: { type: 'string' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
     parallel: { type: 'string', default: '4' },
+    limit: { type: 'string', default: '600' },
+    logs: { type: 'string' },
+    verbose: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 });
@@ -37,17 +41,20 @@ function wanted() {
 }
 
 // column runs all steps in one SDK and environment. What keeps it from running at all is its failure.
-async function column(sdk, env, steps, origin) {
+async function column(sdk, env, steps, { origin, deadline }) {
   const name = `${sdk}/${env}`;
+  const binary = { bin: options.server, logs: options.logs };
   const results = new Map();
   const done = { name, results };
   let driver;
   let server;
   try {
     driver = await environments[env](origin);
-    server = await Server.start(options.server);
-    await runSteps(steps, { sdk, driver, server, bin: options.server }, {
+    server = await Server.start(binary);
+    await runSteps(steps, { sdk, driver, server, binary }, {
       parallel: Number(options.parallel),
+      deadline,
+      verbose: options.verbose,
       onResult: (result) => {
         results.set(result.id, result);
         console.log(`${result.ok ? 'pass' : 'FAIL'} ${name} ${result.id} ${result.ms} ms${result.ok ? '' : `: ${result.reason}`}`);
@@ -56,7 +63,7 @@ async function column(sdk, env, steps, origin) {
   } catch (error) {
     done.broken = error.message;
   } finally {
-    await driver?.close();
+    await Promise.race([driver?.close(), sleep(10_000, undefined, { ref: false })]);
     await server?.stop();
   }
   return done;
@@ -69,9 +76,12 @@ async function main() {
   }
   if (!options.server) throw new Error('--server BIN is missing: use ./run, which builds it');
   const steps = wanted();
+  const deadline = Date.now() + Number(options.limit) * 1000;
   const pages = await startPages();
   const columns = [];
-  for (const sdk of options.sdk) for (const env of options.env) columns.push(await column(sdk, env, steps, pages.origin));
+  for (const sdk of options.sdk) {
+    for (const env of options.env) columns.push(await column(sdk, env, steps, { origin: pages.origin, deadline }));
+  }
   pages.close();
   const { text, failed } = render(steps, columns);
   console.log(`\n${text}`);
@@ -81,6 +91,8 @@ async function main() {
 // A late rejection from a page that was closed meanwhile belongs to a step that has ended: the step's own
 // promises have reported what matters.
 process.on('unhandledRejection', (error) => console.error(`note: ${error?.message ?? error}`));
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 
 process.exit(await main().catch((error) => {
   console.error(error.message);

@@ -58,7 +58,7 @@ export class Rest {
   async user(prefix = 'u') {
     const name = `${prefix}-${randomBytes(5).toString('hex')}`;
     const password = `p-${name}`;
-    await this.call('POST', '/users', [{ username: name, password }]);
+    await this.call('POST', '/users', { username: name, password });
     return { name, password };
   }
 

@@ -5,7 +5,7 @@ import { Trial } from './trial.mjs';
 const STEP_MS = 30_000;
 
 // runStep gives {id, ok, ms, reason}. A step that is late fails; its clean-up runs all the same.
-async function runStep(step, surroundings) {
+async function runStep(step, surroundings, verbose) {
   const trial = new Trial(surroundings);
   const started = Date.now();
   const limit = step.timeout ?? STEP_MS;
@@ -22,7 +22,7 @@ async function runStep(step, surroundings) {
     ]);
   } catch (error) {
     reason = error.message || String(error);
-    if (process.env.CONFORMANCE_STACKS) reason += `\n${error.stack}`;
+    if (verbose) reason += `\n${error.stack}\n${trial.story()}`;
   }
   stop.abort();
   const ms = Date.now() - started;
@@ -32,11 +32,15 @@ async function runStep(step, surroundings) {
   return { id: step.id, ok: reason === undefined, ms, reason };
 }
 
-// runSteps starts the slow steps first so that the run does not end waiting for one of them.
-export async function runSteps(steps, surroundings, { parallel, onResult }) {
+// runSteps starts the slow steps first so that the run does not end waiting for one of them. After the deadline
+// no step is started any more: what is left fails.
+export async function runSteps(steps, surroundings, { parallel, deadline, verbose, onResult }) {
   const queue = [...steps].sort((x, y) => (y.timeout ?? STEP_MS) - (x.timeout ?? STEP_MS));
   const worker = async () => {
-    for (let step = queue.shift(); step; step = queue.shift()) onResult(await runStep(step, surroundings));
+    for (let step = queue.shift(); step; step = queue.shift()) {
+      if (Date.now() < deadline) onResult(await runStep(step, surroundings, verbose));
+      else onResult({ id: step.id, ok: false, ms: 0, reason: 'not started: the time for the whole run was over' });
+    }
   };
   await Promise.all(Array.from({ length: parallel }, worker));
 }

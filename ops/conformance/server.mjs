@@ -1,22 +1,31 @@
 // A parley server of the harness's own: one process on a fresh data folder and ports that the system chose.
 import { spawn } from 'node:child_process';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const READY_MS = 20_000;
+
+// Children that still run: they end with this process, whatever ends it.
+const running = new Set();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 export class Server {
   #bin;
   #dir;
   #child;
   #exited;
+  #asked = false;
+  #logs;
 
-  // start resolves when the server answers; bin is the parley binary.
-  static async start(bin) {
+  // start resolves when the server answers. bin is the parley binary; logs, if any, a folder that keeps its log.
+  static async start({ bin, logs }) {
     const server = new Server();
     server.#bin = bin;
+    server.#logs = logs;
     server.#dir = await mkdtemp(join(tmpdir(), 'parley-conformance-'));
     try {
       await server.#launch('127.0.0.1:0', '127.0.0.1:0');
@@ -36,13 +45,19 @@ export class Server {
     const args = ['serve', '--dev', '--data', join(this.#dir, 'data'), '--listen', listen, '--admin', admin];
     const child = spawn(this.#bin, args, { stdio: ['ignore', log.fd, log.fd] });
     this.#child = child;
+    this.#asked = false;
+    running.add(child);
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ?? code));
       child.once('error', (error) => resolve(error.message));
     });
     await log.close();
     let gone;
-    this.#exited.then((how) => (gone = how));
+    this.#exited.then(async (how) => {
+      gone = how;
+      running.delete(child);
+      if (!this.#asked) console.error(`the server ended by itself (${how}):\n${await this.logTail(40)}`);
+    });
     for (const deadline = Date.now() + READY_MS; Date.now() < deadline; await sleep(25)) {
       if (gone !== undefined) throw new Error(`server ended (${gone}) before it was ready:\n${await this.logTail()}`);
       if (await this.#answers()) return;
@@ -70,6 +85,7 @@ export class Server {
 
   // kill ends the process as a power cut would: SIGKILL, no word to anyone.
   async kill() {
+    this.#asked = true;
     this.#child.kill('SIGKILL');
     await this.#exited;
   }
@@ -81,11 +97,16 @@ export class Server {
 
   // stop ends the server politely, then by force, and removes its data.
   async stop() {
+    this.#asked = true;
     if (this.#child && this.#child.exitCode === null && this.#child.signalCode === null && this.#child.pid) {
       this.#child.kill('SIGTERM');
       await Promise.race([this.#exited, sleep(4000, undefined, { ref: false })]);
       this.#child.kill('SIGKILL');
       await this.#exited;
+    }
+    if (this.#logs) {
+      await mkdir(this.#logs, { recursive: true });
+      await copyFile(join(this.#dir, 'server.log'), join(this.#logs, `${basename(this.#dir)}.log`)).catch(() => {});
     }
     await rm(this.#dir, { recursive: true, force: true });
   }

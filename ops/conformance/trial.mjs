@@ -6,14 +6,15 @@ import { Server } from './server.mjs';
 
 export class Trial {
   #driver;
-  #bin;
+  #binary;
   #cleanups = [];
+  #clients = [];
 
   // server is shared with other steps: a step that kills or empties one asks for its own with freshServer.
-  constructor({ sdk, driver, server, bin }) {
+  constructor({ sdk, driver, server, binary }) {
     this.sdk = sdk;
     this.#driver = driver;
-    this.#bin = bin;
+    this.#binary = binary;
     this.use(server);
   }
 
@@ -23,7 +24,7 @@ export class Trial {
   }
 
   async freshServer() {
-    const server = await Server.start(this.#bin);
+    const server = await Server.start(this.#binary);
     this.#cleanups.push(() => server.stop());
     this.use(server);
     return server;
@@ -51,13 +52,15 @@ export class Trial {
     const page = await (profile ?? (await this.profile())).page(this.sdk);
     const url = new URL(this.server.dev.ws);
     if (proxy) url.port = proxy.port;
-    return Client.over(page, {
+    const client = await Client.over(page, {
       appKey: this.server.dev.app,
       isHttpDNS: false,
       url: url.href,
       apiUrl: this.server.dev.rest,
       ...options,
     });
+    this.#clients.push(client);
+    return client;
   }
 
   // login makes a client and logs it in with a token.
@@ -66,6 +69,13 @@ export class Trial {
     await client.open({ user: user.name, accessToken });
     await client.wait('onConnected');
     return client;
+  }
+
+  // story tells what each client saw last, for the report of a failure.
+  story(last = 20) {
+    return this.#clients
+      .map((client) => [`${client.user ?? 'nobody'}:`, ...client.events.slice(-last).map((e) => `  ${e.at} ${e.name} ${JSON.stringify(e.payload)?.slice(0, 200)}`)].join('\n'))
+      .join('\n');
   }
 
   async end() {

@@ -5,9 +5,7 @@ const PATIENT = { autoReconnectNumMax: 100 };
 
 // write sends numbered messages one after another until told to stop, and keeps the server id of each that was
 // acknowledged. A message that the SDK gave up on is an unknown: it may have arrived or not.
-async function write(client, to, mark, going) {
-  const acknowledged = new Map();
-  const unknown = new Set();
+async function write(client, to, mark, { acknowledged, unknown }, going) {
   for (let i = 0; going(); i++) {
     const msg = `${mark} ${i}`;
     try {
@@ -17,7 +15,6 @@ async function write(client, to, mark, going) {
       await sleep(50);
     }
   }
-  return { acknowledged, unknown };
 }
 
 // complete checks one direction: every acknowledged message exactly once and in order, nothing unheard of.
@@ -44,27 +41,29 @@ export const steps = [
   {
     id: 'server-killed',
     features: ['CON-02', 'CON-13', 'LIF-01', 'HIS-01', 'HIS-05'],
-    timeout: 90_000,
+    timeout: 120_000,
     run: async (t) => {
       const server = await t.freshServer();
       const [a, b] = await t.users('a', 'b');
       const [A, B] = await Promise.all([t.login(a, PATIENT), t.login(b, PATIENT)]);
       let going = true;
-      const writing = Promise.all([write(A, b.name, 'a', () => going), write(B, a.name, 'b', () => going)]);
+      const [fromA, fromB] = [1, 2].map(() => ({ acknowledged: new Map(), unknown: new Set() }));
+      const written = (n) => until(() => [fromA, fromB].every((w) => w.acknowledged.size >= n),
+        () => `${n} messages acknowledged each way, got ${fromA.acknowledged.size} and ${fromB.acknowledged.size}`, 20_000);
+      const writing = Promise.all([write(A, b.name, 'a', fromA, () => going), write(B, a.name, 'b', fromB, () => going)]);
       try {
         for (let kill = 1; kill <= 2; kill++) {
-          await sleep(1500);
+          await written(40 * kill);
           await server.kill();
           await sleep(300);
           await server.restart();
           await until(() => [A, B].every((c) => c.count('onConnected') > kill), 'both SDKs to reconnect by themselves', 20_000);
         }
-        await sleep(1000);
+        await written(120);
       } finally {
         going = false;
       }
-      const [fromA, fromB] = await writing;
-      ok(fromA.acknowledged.size > 20 && fromB.acknowledged.size > 20, `a fair number of messages, not ${fromA.acknowledged.size} and ${fromB.acknowledged.size}`);
+      await writing;
       await A.text(b.name, 'fence');
       await B.text(a.name, 'fence');
       fromA.acknowledged.set('fence', (await B.wait('onTextMessage', (m) => m.msg === 'fence', 15_000)).id);

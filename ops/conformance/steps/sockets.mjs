@@ -23,6 +23,22 @@ async function reconnected(client, times) {
 
 export const steps = [
   {
+    id: 'socket-idle',
+    features: ['CON-03'],
+    timeout: 60_000,
+    run: async (t) => {
+      const { a, b, A, B } = await behindProxy(t);
+      await sleep(36_000); // the SDK asks for a sign of life after 30 s of silence
+      for (const client of [A, B]) {
+        equal([client.count('onConnected'), client.count('onDisconnected')], [1, 0], 'connects and disconnects of an idle client');
+      }
+      await A.text(b.name, 'awake?');
+      await B.wait('onTextMessage');
+      await B.text(a.name, 'awake');
+      await A.wait('onTextMessage');
+    },
+  },
+  {
     id: 'socket-cut',
     features: ['CON-02', 'CON-13', 'HIS-05'],
     timeout: 45_000,
