@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,15 +18,13 @@ import (
 // retryPause is how long a write that found the disk full waits before it tries again.
 const retryPause = 50 * time.Millisecond
 
-// errSealed is what an abandoned database gets for everything it wants to change.
-var errSealed = errors.New("the database was given up")
-
 // disk is the file system under one database. It holds writes while the disk is full instead of failing them (see the package comment),
 // and it can be sealed, so that a database given up changes nothing any more while its folder is opened again.
 type disk struct {
 	vfs.FS
 	dir     string
 	reserve int64
+	failure *failure
 
 	stalled atomic.Int64 // writes that wait for room
 	hasty   chan struct{}
@@ -35,8 +35,8 @@ type disk struct {
 	lock io.Closer // the folder's lock
 }
 
-func newDisk(dir string, o Options) *disk {
-	return &disk{FS: o.FS, dir: dir, reserve: o.Reserve, hasty: make(chan struct{})}
+func newDisk(dir string, f *failure, o Options) *disk {
+	return &disk{FS: o.FS, dir: dir, failure: f, reserve: o.Reserve, hasty: make(chan struct{})}
 }
 
 // room returns ErrFull when a write must not start now.
@@ -62,7 +62,7 @@ func (d *disk) room() error {
 // stopWaiting lets writes that wait for room fail from now on.
 func (d *disk) stopWaiting() { d.hurry.Do(func() { close(d.hasty) }) }
 
-// seal refuses every change from now on and gives up the folder's lock.
+// seal parks whoever wants to change something from now on, and gives up the folder's lock.
 func (d *disk) seal() error {
 	d.sealed.Store(true)
 	d.stopWaiting()
@@ -76,15 +76,37 @@ func (d *disk) seal() error {
 	return err
 }
 
+// park holds the goroutine for ever.
+func park() { select {} }
+
+// vital tells of files whose errors Pebble does not survive: write-ahead logs, the MANIFEST, and what names them.
+func vital(name string) bool {
+	base := filepath.Base(name)
+	return strings.HasSuffix(base, ".log") || strings.HasPrefix(base, "MANIFEST") || strings.HasPrefix(base, "marker.")
+}
+
+// survive ends the database when something vital has failed, instead of telling Pebble.
+func (d *disk) survive(name string, err error) error {
+	if err != nil && vital(name) {
+		_ = d.failure.set(err)
+		park()
+	}
+	return err
+}
+
 // patiently does op until it no longer fails for want of room.
-func (d *disk) patiently(op func() error) error {
+func (d *disk) patiently(name string, op func() error) error {
 	if d.sealed.Load() {
-		return errSealed
+		park()
 	}
 	err := op()
-	if !isFull(err) {
-		return err
+	if isFull(err) {
+		err = d.retry(op, err)
 	}
+	return d.survive(name, err)
+}
+
+func (d *disk) retry(op func() error, err error) error {
 	d.stalled.Add(1)
 	defer d.stalled.Add(-1)
 	for isFull(err) {
@@ -102,52 +124,61 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-func (d *disk) file(open func() (vfs.File, error)) (f vfs.File, err error) {
-	err = d.patiently(func() error { f, err = open(); return err })
+func (d *disk) file(name string, open func() (vfs.File, error)) (f vfs.File, err error) {
+	err = d.patiently(name, func() error { f, err = open(); return err })
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, disk: d}, nil
+	return &diskFile{File: f, disk: d, name: name}, nil
 }
 
 // Create implements vfs.FS.
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.file(func() (vfs.File, error) { return d.FS.Create(name, c) })
+	return d.file(name, func() (vfs.File, error) { return d.FS.Create(name, c) })
 }
 
 // OpenReadWrite implements vfs.FS.
 func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	return d.file(func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, opts...) })
+	return d.file(name, func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, opts...) })
 }
 
 // ReuseForWrite implements vfs.FS.
 func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.file(func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+	return d.file(to, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+}
+
+// OpenDir implements vfs.FS. A folder that cannot be synced is as bad as a log that cannot.
+func (d *disk) OpenDir(name string) (vfs.File, error) {
+	f, err := d.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: f, disk: d, name: "marker.folder"}, nil
 }
 
 // Link implements vfs.FS.
 func (d *disk) Link(from, to string) error {
-	return d.patiently(func() error { return d.FS.Link(from, to) })
+	return d.patiently(to, func() error { return d.FS.Link(from, to) })
 }
 
 // Rename implements vfs.FS.
 func (d *disk) Rename(from, to string) error {
-	return d.patiently(func() error { return d.FS.Rename(from, to) })
+	return d.patiently(to, func() error { return d.FS.Rename(from, to) })
 }
 
 // Remove implements vfs.FS.
 func (d *disk) Remove(name string) error {
-	return d.patiently(func() error { return d.FS.Remove(name) })
+	return d.patiently("", func() error { return d.FS.Remove(name) })
 }
 
 // RemoveAll implements vfs.FS.
 func (d *disk) RemoveAll(name string) error {
-	return d.patiently(func() error { return d.FS.RemoveAll(name) })
+	return d.patiently("", func() error { return d.FS.RemoveAll(name) })
 }
 
 // MkdirAll implements vfs.FS.
 func (d *disk) MkdirAll(dir string, perm os.FileMode) error {
-	return d.patiently(func() error { return d.FS.MkdirAll(dir, perm) })
+	return d.patiently("", func() error { return d.FS.MkdirAll(dir, perm) })
 }
 
 // Lock implements vfs.FS. It keeps the lock, so that seal can give it up for a database that can no longer be closed.
@@ -186,11 +217,12 @@ func (d *disk) Unwrap() vfs.FS { return d.FS }
 type diskFile struct {
 	vfs.File
 	disk *disk
+	name string
 }
 
 // Write implements io.Writer. After a partial write only the rest is tried again.
 func (f *diskFile) Write(p []byte) (n int, err error) {
-	err = f.disk.patiently(func() error {
+	err = f.disk.patiently(f.name, func() error {
 		m, err := f.File.Write(p[n:])
 		n += m
 		return err
@@ -200,7 +232,7 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 
 // WriteAt implements io.WriterAt.
 func (f *diskFile) WriteAt(p []byte, off int64) (n int, err error) {
-	err = f.disk.patiently(func() error {
+	err = f.disk.patiently(f.name, func() error {
 		m, err := f.File.WriteAt(p[n:], off+int64(n))
 		n += m
 		return err
@@ -210,8 +242,24 @@ func (f *diskFile) WriteAt(p []byte, off int64) (n int, err error) {
 
 // Preallocate implements vfs.File. Without room nothing is preallocated, which is allowed; the write that follows waits.
 func (f *diskFile) Preallocate(off, n int64) error {
-	if err := f.File.Preallocate(off, n); !isFull(err) {
-		return err
+	err := f.File.Preallocate(off, n)
+	if isFull(err) {
+		return nil
 	}
-	return nil
+	return f.disk.survive(f.name, err)
 }
+
+// Sync implements vfs.File.
+func (f *diskFile) Sync() error { return f.disk.survive(f.name, f.File.Sync()) }
+
+// SyncData implements vfs.File.
+func (f *diskFile) SyncData() error { return f.disk.survive(f.name, f.File.SyncData()) }
+
+// SyncTo implements vfs.File.
+func (f *diskFile) SyncTo(n int64) (full bool, err error) {
+	full, err = f.File.SyncTo(n)
+	return full, f.disk.survive(f.name, err)
+}
+
+// Close implements io.Closer.
+func (f *diskFile) Close() error { return f.disk.survive(f.name, f.File.Close()) }

@@ -14,10 +14,12 @@
 //   - When the disk is full nevertheless (somebody else took the reserve), the layer under Pebble holds the failing write until there is room
 //     and does the rest of it then: Pebble never sees the error. Meanwhile new writes are refused with ErrFull, and a caller who stops waiting
 //     has an unknown outcome.
-//   - Any other error of the write-ahead log (a failed sync above all: nobody knows then what is on the disk) ends the database: the write
-//     returns an error, every later write returns ErrFailed, Failed is closed. Only opening it again tells what is there; the process should
-//     stop and be started again. What was acknowledged is there, and a batch is there whole or not at all.
-//   - A failure of the MANIFEST in Pebble's own goroutines ends the process with a panic, as Pebble asks.
+//   - Any other error of the write-ahead log, of the MANIFEST or of the folder (a failed sync above all: nobody knows then what is on the disk) ends
+//     the database: writes return ErrFailed, Failed is closed. Pebble never sees that error either, because it would end the process (a failed
+//     rotation of the log panics while it holds a lock that it has just released, which cannot be recovered): the goroutine that met
+//     the error is parked for ever. Only opening the folder again tells what is there; the process should stop and be started again. What was
+//     acknowledged is there, and a batch is there whole or not at all.
+//   - Pebble's own complaints about broken invariants, in its own goroutines, end the process with a panic, as it asks.
 //
 // Readers of the log never see a record before it is synced: a crash cannot take back what somebody has read.
 package pebble

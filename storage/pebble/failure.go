@@ -41,17 +41,27 @@ func (f *failure) get() error {
 	}
 }
 
-// guard runs work of Pebble and turns its panics into the end of the database. crashed tells that Pebble's locks may be held for ever.
-func (f *failure) guard(work func() error) (crashed bool, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			crashed, err = true, f.set(fmt.Errorf("pebble gave up: %v", r))
-		}
+// run does work of Pebble and returns its error, or the error that ended the database meanwhile: then the work may never end. Pebble's
+// panics end the database.
+func (f *failure) run(work func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- f.set(fmt.Errorf("pebble gave up: %v", r))
+			}
+		}()
+		done <- work()
 	}()
-	return false, work()
+	select {
+	case err := <-done:
+		return err
+	case <-f.done:
+		return f.err
+	}
 }
 
-// logger passes Pebble's own words on. Pebble does not expect Fatalf to return: in our goroutines the panic is caught by guard, in Pebble's
+// logger passes Pebble's own words on. Pebble does not expect Fatalf to return: in our goroutines the panic is caught by run, in Pebble's
 // it ends the process.
 type logger struct{ *failure }
 

@@ -129,17 +129,15 @@ func (l *Log) trim(p domain.Partition, part *partition, before domain.Offset) er
 
 // apply commits b without waiting for the sync. Whoever calls it must call sync when it has succeeded.
 func (d *database) apply(b *pebble.Batch) error {
-	crashed, err := d.failure.guard(func() error { return d.ApplyNoSyncWait(b, pebble.Sync) })
-	if crashed {
-		d.crashed.Store(true)
-	}
-	return err
+	return d.failure.run(func() error { return d.ApplyNoSyncWait(b, pebble.Sync) })
 }
 
 // sync waits until an applied batch is on the disk.
 func (d *database) sync(b *pebble.Batch) error {
-	if err := b.SyncWait(); err != nil {
-		return d.failure.set(fmt.Errorf("sync: %w", err))
-	}
-	return b.Close()
+	return d.failure.run(func() error {
+		if err := b.SyncWait(); err != nil {
+			return d.failure.set(fmt.Errorf("sync: %w", err))
+		}
+		return b.Close()
+	})
 }

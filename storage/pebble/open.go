@@ -13,37 +13,32 @@ import (
 
 // database is an open Pebble with the disk under it and its end.
 type database struct {
-	*pebble.DB // nil when closed
-	disk       *disk
-	failure    *failure
-	use        sync.RWMutex // held for reading by whoever uses the DB, for writing to close it
-	crashed    atomic.Bool  // Pebble panicked: it can no longer be closed
+	*pebble.DB
+	disk    *disk
+	failure *failure
+	use     sync.RWMutex // held for reading by whoever uses the DB, for writing to close it
+	closed  atomic.Bool
 }
 
 // formatKey holds the name of the format of the database's keys and values, so that another one is refused.
 var formatKey = []byte{0}
 
 func openDatabase(dir, name, format string, o Options, merger *pebble.Merger) (*database, error) {
-	d := newDisk(dir, o)
 	f := newFailure(name, o.Logger)
-	db := &database{disk: d, failure: f}
-	cache := pebble.NewCache(o.CacheBytes)
-	defer cache.Unref()
-	crashed, err := f.guard(func() (err error) {
-		if db.DB, err = pebble.Open(dir, pebbleOptions(o, d, f, cache, merger)); err != nil {
-			return err
-		}
-		return db.checkFormat(format)
+	db := &database{disk: newDisk(dir, f, o), failure: f}
+	err := f.run(func() (err error) {
+		cache := pebble.NewCache(o.CacheBytes)
+		defer cache.Unref()
+		db.DB, err = pebble.Open(dir, pebbleOptions(o, db.disk, f, cache, merger))
+		return err
 	})
-	if err == nil {
-		return db, nil
+	if err != nil {
+		return nil, fmt.Errorf("open %s in %s: %w", name, dir, errors.Join(err, db.disk.seal()))
 	}
-	err = fmt.Errorf("open %s in %s: %w", name, dir, err)
-	db.crashed.Store(crashed)
-	if crashed || db.DB != nil {
-		err = errors.Join(err, db.close())
+	if err := f.run(func() error { return db.checkFormat(format) }); err != nil {
+		return nil, fmt.Errorf("open %s in %s: %w", name, dir, errors.Join(err, db.close()))
 	}
-	return nil, err
+	return db, nil
 }
 
 func pebbleOptions(o Options, d *disk, f *failure, cache *pebble.Cache, m *pebble.Merger) *pebble.Options {
@@ -85,28 +80,34 @@ func (d *database) checkFormat(format string) error {
 
 // hold keeps the database open until release.
 func (d *database) hold() (release func(), err error) {
+	if d.closed.Load() {
+		return nil, ErrClosed
+	}
 	d.use.RLock()
-	if d.DB == nil {
+	if d.closed.Load() {
 		d.use.RUnlock()
 		return nil, ErrClosed
 	}
 	return d.use.RUnlock, nil
 }
 
-// close waits for whoever holds the database and closes it, or gives it up when it can no longer be closed.
+// close waits for whoever holds the database and closes it. After a failure it is given up: what Pebble still does in the background can no
+// longer change the folder, and its memory is lost to the process.
 func (d *database) close() error {
-	d.disk.stopWaiting()
-	d.use.Lock()
-	defer d.use.Unlock()
-	if d.DB == nil {
+	if d.closed.Swap(true) {
 		return nil
 	}
-	defer func() { d.DB = nil }()
-	if !d.crashed.Load() {
-		crashed, err := d.failure.guard(d.DB.Close)
-		if !crashed {
-			return err
-		}
+	d.disk.stopWaiting()
+	err := d.failure.get()
+	if err == nil {
+		err = d.failure.run(func() error {
+			d.use.Lock()
+			defer d.use.Unlock()
+			return d.DB.Close()
+		})
 	}
-	return errors.Join(d.failure.get(), d.disk.seal())
+	if d.failure.get() != nil {
+		err = errors.Join(err, d.disk.seal())
+	}
+	return err
 }

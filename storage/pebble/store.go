@@ -68,26 +68,24 @@ func (s *Store) write(ctx context.Context, fill func(*pebble.Batch) error) error
 	if err := errors.Join(ctx.Err(), s.db.failure.get()); err != nil {
 		return err
 	}
-	release, err := s.db.hold()
-	if err != nil {
-		return err
-	}
-	defer release()
 	if err := s.db.disk.room(); err != nil {
 		return err
 	}
-	b := s.db.NewBatch()
-	if err := fill(b); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	crashed, err := s.db.failure.guard(func() error { return s.db.Apply(b, pebble.NoSync) })
-	if crashed {
-		s.db.crashed.Store(true)
-	}
-	if err != nil {
-		return err
-	}
-	return b.Close()
+	return s.db.failure.run(func() error {
+		release, err := s.db.hold()
+		if err != nil {
+			return err
+		}
+		defer release()
+		b := s.db.NewBatch()
+		if err := fill(b); err != nil {
+			return errors.Join(err, b.Close())
+		}
+		if err := s.db.Apply(b, pebble.NoSync); err != nil {
+			return err
+		}
+		return b.Close()
+	})
 }
 
 func addWrites(b *pebble.Batch, writes []table.Write) error {
