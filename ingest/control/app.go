@@ -70,7 +70,7 @@ func (c *Control) PutApp(ctx context.Context, a App) error {
 	if err := c.catchUp(ctx); err != nil {
 		return err
 	}
-	if err := checkAppID(a.ID); err != nil {
+	if _, err := domain.ParseAppID(string(a.ID)); err != nil {
 		return err
 	}
 	if a.UUID == "" || a.ClientID == "" || len(a.SecretHash) != sha256.Size {
@@ -132,22 +132,4 @@ func (c *Control) catchUp(ctx context.Context) error {
 		return domain.Fail(domain.Busy, err)
 	}
 	return c.readTo(ctx, end)
-}
-
-// checkAppID refuses what is not org#app, both of letters, digits, '-', '_' and '.'.
-func checkAppID(id domain.AppID) error {
-	org, name, ok := strings.Cut(string(id), "#")
-	if !ok || !goodPart(org) || !goodPart(name) {
-		return domain.Refuse(domain.BadRequest, "an app's id is org#app, each 1 to 64 of a-z, A-Z, 0-9, '-', '_', '.'")
-	}
-	return nil
-}
-
-func goodPart(s string) bool {
-	if len(s) < 1 || len(s) > 64 {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
-	})
 }

@@ -97,8 +97,8 @@ func (s *Shard) positionOf(rec *fence.Record) domain.Position {
 
 // publish hands accepted commits to the feed once the partition has been owned, and notes where we are.
 func (s *Shard) publish(accepted []domain.Accepted) {
-	last := accepted[len(accepted)-1].Position
-	s.at.Store(&last)
+	last := &accepted[len(accepted)-1]
+	s.at.Store(&Place{last.Position, last.Commit.LastT()})
 	if s.everOwned {
 		s.cfg.Feed.Publish(accepted)
 	}

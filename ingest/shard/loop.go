@@ -70,8 +70,7 @@ func (s *Shard) beginAt(c checkpoint) {
 	s.start = time.Now()
 	s.saved, s.lastT, s.ackedT = c, c.t, c.t
 	s.flushedAt = position(s.cfg.Partition, c.Reader)
-	at := s.flushedAt
-	s.at.Store(&at)
+	s.at.Store(&Place{s.flushedAt, c.t})
 	s.setReady()
 }
 

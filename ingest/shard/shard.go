@@ -20,8 +20,8 @@ type Shard struct {
 	mail    *mailbox
 	cache   *cache // readers see acknowledged versions
 	serving atomic.Bool
-	why     atomic.Pointer[error]           // why it is not ready; nil: it is
-	at      atomic.Pointer[domain.Position] // of the last accepted commit
+	why     atomic.Pointer[error] // why it is not ready; nil: it is
+	at      atomic.Pointer[Place] // behind the last accepted commit
 
 	// What follows belongs to the loop.
 
@@ -93,7 +93,7 @@ func New(cfg Config) (*Shard, error) {
 		ioResults: make(chan ioResult), loadResults: make(chan loadResult), flushResults: make(chan flushed),
 		cancelRead: func() {},
 	}
-	s.at.Store(&domain.Position{Partition: cfg.Partition})
+	s.at.Store(&Place{Position: domain.Position{Partition: cfg.Partition, Offset: -1}})
 	s.setReady()
 	return s, nil
 }
@@ -111,7 +111,19 @@ func (s *Shard) Submit(req domain.Request) {
 }
 
 // Position returns that of the last accepted commit that this shard knows. Index 0: none.
-func (s *Shard) Position() domain.Position { return *s.at.Load() }
+func (s *Shard) Position() domain.Position { return s.at.Load().Position }
+
+// Place is the position of an accepted commit, with its t: what an anchor says.
+type Place struct {
+	domain.Position
+	T domain.T
+}
+
+// Place returns that of the last accepted commit.
+func (s *Shard) Place() Place { return *s.at.Load() }
+
+// Partition returns which partition this is.
+func (s *Shard) Partition() domain.Partition { return s.cfg.Partition }
 
 // Ready returns nil when commands are decided and acknowledged, else why not.
 func (s *Shard) Ready() error {

@@ -1,0 +1,84 @@
+package owners
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"parley/domain"
+	"parley/ingest/shard"
+)
+
+// Heads returns the acknowledged head rows of streams, nil for a stream that has none, in the order of ids. Each owner is asked once, all of
+// them at the same time. The rows must not be changed.
+func (o *Owners) Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error) {
+	if len(ids) == 1 {
+		s, err := o.shard(ids[0])
+		if err != nil {
+			return nil, err
+		}
+		return s.Heads(ctx, ids)
+	}
+	asks, err := o.divide(ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]domain.Row, len(ids))
+	errs := make([]error, len(asks))
+	var wg sync.WaitGroup
+	for i, a := range asks {
+		wg.Go(func() { errs[i] = a.run(ctx, out) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ask is what one owner is asked.
+type ask struct {
+	shard *shard.Shard
+	ids   []domain.StreamID
+	at    []int // where their rows go
+}
+
+func (a *ask) run(ctx context.Context, out []domain.Row) error {
+	rows, err := a.shard.Heads(ctx, a.ids)
+	if err != nil {
+		return fmt.Errorf("heads of partition %d: %w", a.shard.Partition(), err)
+	}
+	for i, row := range rows {
+		out[a.at[i]] = row
+	}
+	return nil
+}
+
+func (o *Owners) divide(ids []domain.StreamID) ([]*ask, error) {
+	var asks []*ask
+	of := make(map[*shard.Shard]*ask)
+	for i, id := range ids {
+		s, err := o.shard(id)
+		if err != nil {
+			return nil, err
+		}
+		a := of[s]
+		if a == nil {
+			a = &ask{shard: s}
+			of[s] = a
+			asks = append(asks, a)
+		}
+		a.ids, a.at = append(a.ids, id), append(a.at, i)
+	}
+	return asks, nil
+}
+
+// Rows returns acknowledged rows of one stream, nil for those that are not there.
+func (o *Owners) Rows(ctx context.Context, stream domain.StreamID, parts []domain.PartID) ([]domain.Row, error) {
+	s, err := o.shard(stream)
+	if err != nil {
+		return nil, err
+	}
+	return s.Rows(ctx, stream, parts)
+}
