@@ -145,8 +145,8 @@ var chatNames = map[MessageBody_Type]string{
 // ErrNotMessage is the answer to a body that is no message: a receipt, a recall, an edit.
 var ErrNotMessage = errors.New("msync: the body is not a message")
 
-// PayloadJSON returns a MessageBody as the compact JSON object that REST calls payload. A sender or receiver that the body does not name
-// is taken from from and to.
+// PayloadJSON returns a MessageBody as the compact JSON object that REST calls payload. from and to stand in for
+// a sender or receiver that the body does not name.
 func PayloadJSON(body []byte, from, to string) (json.RawMessage, error) {
 	var m MessageBody
 	if err := (proto.UnmarshalOptions{RecursionLimit: 10}).Unmarshal(body, &m); err != nil {

@@ -50,13 +50,19 @@ func TestGoldenFrames(t *testing.T) {
 	}{
 		{"meta", meta, "08ac02" + "121a0a03612362" + "1203616e6e" + "1a0b656173656d6f622e636f6d" + "220172" +
 			"1a170a03612362" + "1203626f62" + "1a0b656173656d6f622e636f6d" + "20e807" + "2801" + "32020801"},
-		{"page", AppendPage(nil, &Page{Queue: queue, Metas: [][]byte{{0x08, 0x05}}, NextKey: 1 << 16, Timestamp: 1000}),
-			"080040004a2a" + "0a020800" + "22020805" + "28808004" + "32170a03612362" + "1203626f62" + "1a0b656173656d6f622e636f6d" + "3800" + "40e807"},
-		{"last page of the system queue", AppendPage(nil, &Page{Queue: Queue{Domain: UserDomain}, IsLast: true}),
-			"080040004a17" + "0a020800" + "320f" + "1200" + "1a0b656173656d6f622e636f6d" + "3801"},
+		{
+			"page", AppendPage(nil, &Page{Queue: queue, Metas: [][]byte{{0x08, 0x05}}, NextKey: 1 << 16, Timestamp: 1000}),
+			"080040004a2a" + "0a020800" + "22020805" + "28808004" + "32170a03612362" + "1203626f62" + "1a0b656173656d6f622e636f6d" + "3800" + "40e807",
+		},
+		{
+			"last page of the system queue", AppendPage(nil, &Page{Queue: Queue{Domain: UserDomain}, IsLast: true}),
+			"080040004a17" + "0a020800" + "320f" + "1200" + "1a0b656173656d6f622e636f6d" + "3801",
+		},
 		{"ack", AppendAck(nil, &Ack{MetaID: 7, ServerID: 300, Timestamp: 1000}), "080040004a0c" + "0a020800" + "1007" + "18ac02" + "40e807"},
-		{"refusal", AppendAck(nil, &Ack{MetaID: 7, Code: Status_PERMISSION_DENIED_EXTERNAL, Reason: "no"}),
-			"080040004a0a" + "0a060813" + "12026e6f" + "1007"},
+		{
+			"refusal", AppendAck(nil, &Ack{MetaID: 7, Code: Status_PERMISSION_DENIED_EXTERNAL, Reason: "no"}),
+			"080040004a0a" + "0a060813" + "12026e6f" + "1007",
+		},
 		{"empty unread", AppendUnread(nil, nil, 1000), "080040014a07" + "0a020800" + "18e807"},
 		{"provision", AppendProvision(nil, &ProvisionAnswer{Resource: "r"}), "080040034a07" + "42020800" + "6a0172"},
 		{"logout", AppendLogout(nil, Status_OK, ""), "080040044a04" + "1a020800"},

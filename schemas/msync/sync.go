@@ -1,6 +1,10 @@
 package msync
 
-import "google.golang.org/protobuf/encoding/protowire"
+import (
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
 
 // Sync is a decoded CommSyncUL. Its slices alias the frame.
 type Sync struct {
@@ -112,7 +116,7 @@ func (f *fields) ext(m *MetaView, field []byte, n int) {
 	case cap(m.Ext) > len(m.Ext) && &m.Ext[:len(m.Ext)+1][len(m.Ext)] == &field[0]:
 		m.Ext = m.Ext[:len(m.Ext)+len(field)]
 	default:
-		m.Ext = append(m.Ext[:len(m.Ext):len(m.Ext)], field...)
+		m.Ext = append(slices.Clip(m.Ext), field...)
 	}
 }
 

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"runtime"
 	"testing"
 
@@ -19,10 +18,10 @@ func TestReceivingVolatileEntriesDoesNotAllocate(t *testing.T) {
 	n := 0
 	c := canned(Options{OnMeta: func(Delivery) { n++ }})
 	frame := page(bob, 0, true, 1, 2, 3)
-	require.NoError(t, c.handle(context.Background(), frame))
+	require.NoError(t, c.handle(t.Context(), frame))
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		clear(c.reader.seen)
-		_ = c.handle(context.Background(), frame)
+		_ = c.handle(t.Context(), frame)
 	}))
 	require.Greater(t, n, 300)
 }
@@ -33,7 +32,7 @@ func BenchmarkHandlePage(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		clear(c.reader.seen)
-		if err := c.handle(context.Background(), frame); err != nil {
+		if err := c.handle(b.Context(), frame); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -48,7 +47,7 @@ func BenchmarkAnswer(b *testing.B) {
 		if err := c.expect(1, then); err != nil {
 			b.Fatal(err)
 		}
-		if err := c.handle(context.Background(), frame); err != nil {
+		if err := c.handle(b.Context(), frame); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -126,13 +126,14 @@ func (c *Client) start(ctx context.Context) error {
 		_ = c.conn.CloseNow()
 		return err
 	}
-	go c.read()
+	live := context.WithoutCancel(ctx) // ctx bounds Dial; Close and Cut end what runs after it
+	go c.read(live)
 	if err := c.Heartbeat(ctx); err != nil {
 		return errors.Join(err, c.Cut())
 	}
 	select {
 	case <-c.ready:
-		c.startHeartbeat()
+		c.startHeartbeat(live)
 		return nil
 	case <-c.done:
 		return c.Err()
@@ -141,7 +142,7 @@ func (c *Client) start(ctx context.Context) error {
 	}
 }
 
-func (c *Client) startHeartbeat() {
+func (c *Client) startHeartbeat(ctx context.Context) {
 	every := c.opts.Heartbeat
 	if every <= 0 {
 		return
@@ -156,7 +157,7 @@ func (c *Client) startHeartbeat() {
 			return
 		}
 		if time.Since(time.Unix(0, c.lastRead.Load())) >= every {
-			_ = c.Heartbeat(context.Background())
+			_ = c.Heartbeat(ctx)
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -44,7 +44,7 @@ func TestDialRefused(t *testing.T) {
 
 func TestDialGivesUpWhenNothingAnswers(t *testing.T) {
 	url := serve(t, func(p *peer) { p.next() })
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := Dial(ctx, url, Options{AppKey: "a#b", User: "ann", Token: "x"})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -96,7 +96,7 @@ func TestPendingSendsAreBoundedAndEndWithTheSession(t *testing.T) {
 
 func TestSendTimesOut(t *testing.T) {
 	c := dial(t, serve(t, func(p *peer) { p.hello() }))
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	_, err := c.SendText(ctx, "bob", "hi")
 	require.ErrorIs(t, err, context.DeadlineExceeded)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/coder/websocket"
@@ -64,9 +65,9 @@ func (c *Client) countIn(b []byte) {
 
 // read runs until the connection ends or breaks the protocol, and then answers all who wait.
 //
-// It reads without a context of its own: Close and Cut end it by closing the connection.
-func (c *Client) read() {
-	err := c.readAll(context.Background())
+// ctx never ends, which spares a callback per frame: Close and Cut end the reading by closing the connection.
+func (c *Client) read(ctx context.Context) {
+	err := c.readAll(ctx)
 	_ = c.conn.CloseNow()
 	if c.closing.Load() {
 		err = ErrClosed
@@ -210,10 +211,8 @@ func (r *reader) queue(j *msync.JIDView) *queue {
 
 // repeat tells whether the id is among the last ones, and remembers it.
 func (r *reader) repeat(id uint64) bool {
-	for _, v := range r.seen {
-		if v == id {
-			return true
-		}
+	if slices.Contains(r.seen, id) {
+		return true
 	}
 	if len(r.seen) < seenIDs {
 		r.seen = append(r.seen, id)

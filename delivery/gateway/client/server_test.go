@@ -24,7 +24,7 @@ var bob = msync.Queue{AppKey: "a#b", Name: "bob", Domain: msync.UserDomain}
 type peer struct {
 	t    *testing.T
 	conn *websocket.Conn
-	ctx  context.Context //nolint:containedctx // of the one request that the peer serves
+	ctx  context.Context // of the one connection that the peer serves
 }
 
 // serve runs script for each connection and returns the address. The script may end without closing.
@@ -35,7 +35,7 @@ func serve(t *testing.T, script func(p *peer)) string {
 			return
 		}
 		defer func() { _ = conn.CloseNow() }()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		script(&peer{t: t, conn: conn, ctx: ctx})
 		for { // until the client goes
@@ -111,7 +111,7 @@ func dial(t *testing.T, url string, change ...func(*Options)) *Client {
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
