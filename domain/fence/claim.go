@@ -73,7 +73,7 @@ func (o *Owner) won(effects []Effect, term domain.Term) []Effect {
 
 // lost obeys the claim of another. One that has just lost a partition does not take it back at once, whatever the ring has said before.
 func (o *Owner) lost(now time.Duration, effects []Effect, by domain.Term) []Effect {
-	if o.phase == following || o.omits(stepsDown) && o.phase == owning {
+	if o.phase == following || o.omits(stepsDown) && o.phase == owning || o.omits(claimNotVoid) && o.phase == claiming {
 		return effects
 	}
 	if o.open != nil {
