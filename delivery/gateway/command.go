@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"time"
+
+	"parley/domain"
+	"parley/domain/conversation"
+	"parley/domain/message"
+	"parley/domain/user"
+	"parley/schemas/msync"
+)
+
+// upward is a meta on its way up: what is needed to answer it.
+type upward struct {
+	id      uint64
+	command string
+	to      string // as the client wrote it, for the answer's text
+	begin   time.Time
+}
+
+// meta handles something that the client sends: a message, a receipt, or what is not offered yet. It is answered in any case.
+func (s *session) meta(m *msync.MetaView) closeReason {
+	up := upward{id: m.ID, to: string(m.To.Name), begin: s.gw.cfg.Now()}
+	switch m.NS {
+	case msync.Meta_STATISTIC:
+		s.answer(&up, domain.Result{})
+	case msync.Meta_CHAT:
+		s.chat(m, &up)
+	case msync.Meta_MUC:
+		up.command = "Room"
+		s.refuse(&up, domain.Refuse(domain.Unsupported, "grpID "+up.to+" does not exist!"))
+	case msync.Meta_ROSTER, msync.Meta_CONFERENCE, msync.Meta_NOTIFY, msync.Meta_QUERY:
+		up.command = "Other"
+		s.refuse(&up, domain.Refuse(domain.Unsupported, "this is not offered"))
+	default:
+		return closeBadFrame
+	}
+	return ""
+}
+
+// chat makes a command of a chat meta and hands it to the owner of its conversation.
+func (s *session) chat(m *msync.MetaView, up *upward) {
+	up.command = "SendMessage"
+	body, err := msync.ScanBody(m.Payload)
+	if err != nil {
+		s.refuse(up, domain.Refuse(domain.BadRequest, "the message body is malformed"))
+		return
+	}
+	up.command = bodyCommand(body.Type)
+	if no := s.admissible(m, &body); no != nil {
+		s.refuse(up, no)
+		return
+	}
+	to, no := s.recipient(m)
+	if no != nil {
+		s.refuse(up, no)
+		return
+	}
+	cmd := s.command(m, &body, to)
+	stream := domain.DirectStream(s.key.App, s.key.User, to.User)
+	if s.volatile(m, &body) {
+		s.sendVolatile(stream, cmd, up)
+		return
+	}
+	s.pending <- struct{}{} // waits while too many are unanswered
+	answer := *up
+	s.gw.cfg.Owners.Submit(domain.Request{Stream: stream, Command: cmd, Done: func(r domain.Result) {
+		<-s.pending
+		s.answer(&answer, r)
+	}})
+}
+
+func bodyCommand(t msync.MessageBody_Type) string {
+	switch t {
+	case msync.MessageBody_DELIVER_ACK:
+		return "MarkDelivered"
+	case msync.MessageBody_READ_ACK:
+		return "MarkRead"
+	case msync.MessageBody_CHANNEL_ACK:
+		return "ReadConversation"
+	default:
+		return "SendMessage"
+	}
+}
+
+// admissible refuses what is over a rate, and what is not offered yet, with the texts that the SDKs know.
+func (s *session) admissible(m *msync.MetaView, body *msync.Envelope) *domain.Error {
+	if string(m.To.Domain) == msync.GroupDomain || body.Type == msync.MessageBody_GROUPCHAT || body.Type == msync.MessageBody_CHATROOM {
+		if body.Type == msync.MessageBody_CHATROOM {
+			return domain.Refuse(domain.Unsupported, "grpID "+string(m.To.Name)+" does not exist!")
+		}
+		return domain.Refuse(domain.Unsupported, "group not found")
+	}
+	if m.To.AppKey != nil && string(m.To.AppKey) != string(s.key.App) {
+		return domain.Refuse(domain.UserNotFound, "")
+	}
+	switch body.Type {
+	case msync.MessageBody_RECALL:
+		return domain.Refuse(domain.Unsupported, "message recall disabled")
+	case msync.MessageBody_EDIT:
+		return domain.Refuse(domain.Unsupported, "Sorry, edit is not available")
+	case msync.MessageBody_NORMAL, msync.MessageBody_CHAT, msync.MessageBody_READ_ACK, msync.MessageBody_DELIVER_ACK, msync.MessageBody_CHANNEL_ACK:
+	case msync.MessageBody_GROUPCHAT, msync.MessageBody_CHATROOM:
+	default:
+		return domain.Refuse(domain.BadRequest, "the message type is unknown")
+	}
+	if from := body.From.Name; len(from) > 0 && !strings.EqualFold(string(from), string(s.key.User)) {
+		return domain.Refuse(domain.Forbidden, "the sender is somebody else")
+	}
+	if !s.sends.Allow() || !s.app.Allow() {
+		return domain.Refuse(domain.RateLimited, "traffic limit")
+	}
+	return nil
+}
+
+// recipient finds the user to whom a meta goes. Whether the account exists is a fact that the rules judge.
+func (s *session) recipient(m *msync.MetaView) (conversation.Recipient, *domain.Error) {
+	name, err := user.FoldName(string(m.To.Name))
+	if err != nil {
+		return conversation.Recipient{}, domain.Refuse(domain.UserNotFound, "")
+	}
+	to := conversation.Recipient{User: name, Resource: domain.Resource(m.To.Resource)}
+	ctx, cancel := context.WithTimeout(context.Background(), s.gw.cfg.Settings.LoginTimeout)
+	defer cancel()
+	account, err := s.gw.account(ctx, s.key.App, name)
+	if err != nil {
+		return to, domain.Fail(domain.Busy, err)
+	}
+	if account != nil && account.Exists {
+		to.Incarnation = account.Incarnation
+	}
+	return to, nil
+}
+
+// command makes the command of a chat meta. The frame's buffer is used again: what the command keeps is copied.
+func (s *session) command(m *msync.MetaView, body *msync.Envelope, to conversation.Recipient) conversation.Command {
+	from := conversation.Sender{
+		User: s.key.User, Incarnation: s.info.Incarnation, Resource: s.info.Resource, ClientID: m.ID, Hash: message.Hash(m.Payload),
+	}
+	kept := message.Bytes(bytes.Clone(m.Payload))
+	switch body.Type {
+	case msync.MessageBody_DELIVER_ACK:
+		return conversation.MarkDelivered{Sender: from, To: to, Message: domain.MessageID(body.AckMessageID), Body: kept}
+	case msync.MessageBody_READ_ACK:
+		return conversation.MarkRead{Sender: from, To: to, Message: domain.MessageID(body.AckMessageID), Body: kept}
+	case msync.MessageBody_CHANNEL_ACK:
+		return conversation.ReadConversation{Sender: from, To: to, Body: kept}
+	default:
+		return conversation.SendMessage{
+			Sender: from, To: to, Envelope: body.Domain(len(m.Ext)), Body: kept, Ext: bytes.Clone(m.Ext), SyncOwn: true,
+		}
+	}
+}
+
+// volatile tells what does not go through the log: online-only messages, and receipts of them.
+func (s *session) volatile(m *msync.MetaView, body *msync.Envelope) bool {
+	switch body.Type {
+	case msync.MessageBody_DELIVER_ACK, msync.MessageBody_READ_ACK:
+		return domain.MessageID(body.AckMessageID).Number() >= domain.FirstNode
+	case msync.MessageBody_CHANNEL_ACK:
+		return false
+	default:
+		return m.RouteType == msync.Meta_ROUTE_ONLINE
+	}
+}
+
+// sendVolatile shows a message to who is online now, and answers.
+func (s *session) sendVolatile(stream domain.StreamID, cmd conversation.Command, up *upward) {
+	var body domain.Body
+	switch c := cmd.(type) {
+	case conversation.SendMessage:
+		if c.To.Incarnation == 0 {
+			s.refuse(up, domain.Refuse(domain.UserNotFound, ""))
+			return
+		}
+		if err := message.Check(c.Envelope, s.gw.cfg.Limits); err != nil {
+			s.answer(up, domain.Result{Err: err})
+			return
+		}
+		body = conversation.MessageSent{
+			From: c.Sender.User, FromResource: c.Sender.Resource, To: c.To.User, ToResource: c.To.Resource, Kind: c.Envelope.Kind,
+			SyncOwn: true, Body: c.Body, Ext: c.Ext,
+		}
+	case conversation.MarkDelivered:
+		body = conversation.MessageDelivered{
+			By: c.Sender.User, ByResource: c.Sender.Resource, To: c.To.User, Message: c.Message, Body: c.Body,
+		}
+	case conversation.MarkRead:
+		body = conversation.MessageRead{
+			By: c.Sender.User, ByResource: c.Sender.Resource, To: c.To.User, Message: c.Message, Body: c.Body,
+		}
+	case conversation.ReadConversation:
+		return
+	}
+	t := s.gw.nextT()
+	s.gw.cfg.Router.Volatile(stream, &domain.Event{T: t, Body: body})
+	s.answer(up, domain.Result{T: t})
+}
+
+func (s *session) refuse(up *upward, err *domain.Error) { s.answer(up, domain.Result{Err: err}) }
+
+// answer acknowledges or refuses. What is unknown is not answered: the SDK asks again with the same id, after its own time-out.
+func (s *session) answer(up *upward, r domain.Result) {
+	now := s.gw.cfg.Now()
+	code := domain.CodeOf(r.Err)
+	outcome := "ok"
+	if code != "" {
+		outcome = string(code)
+	}
+	if up.command != "" {
+		s.gw.metrics.commands.WithLabelValues(up.command, outcome).Inc()
+		s.gw.metrics.ack.Observe(now.Sub(up.begin).Seconds())
+	}
+	if code == domain.Unknown {
+		return
+	}
+	ack := msync.Ack{MetaID: up.id, ServerID: uint64(r.T), Timestamp: uint64(now.UnixMilli())}
+	if r.T != 0 {
+		ack.Timestamp = uint64(r.T.Milli())
+	}
+	if code != "" {
+		ack.Code, ack.Reason = wireAnswer(code, r.Err, up.to)
+		if code == domain.Internal {
+			s.gw.log.Error("command failed", "command", up.command, "err", r.Err)
+		}
+	}
+	s.write(msync.MSync_SYNC, func(dst []byte) []byte { return msync.AppendAck(dst, &ack) })
+}

@@ -1,0 +1,394 @@
+package gateway
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/domain"
+	"parley/schemas/table"
+)
+
+// Store keeps delivery's own tables.
+type Store interface {
+	Write(ctx context.Context, writes []table.Write) error
+	Get(ctx context.Context, t *table.Table, keys []table.RowKey) ([]table.Row, error)
+	Scan(ctx context.Context, q table.Query) ([]table.Row, error)
+}
+
+// deviceKey names a device of one incarnation of a user.
+type deviceKey struct {
+	app         domain.AppID
+	user        domain.UserID
+	incarnation domain.Incarnation
+	resource    domain.Resource
+}
+
+func userPartition(app domain.AppID, u domain.UserID, inc domain.Incarnation) table.Key {
+	return table.Key(nil).Text(string(app)).Text(string(u)).Uint64(uint64(inc))
+}
+
+func (k deviceKey) partition() table.Key { return userPartition(k.app, k.user, k.incarnation) }
+func (k deviceKey) cluster() table.Key   { return table.Key(nil).Text(string(k.resource)) }
+
+// mark is where a device stands in a queue: what it has acknowledged and what it has been shown.
+type mark struct{ acked, pushed domain.Seq }
+
+// device is a device while it has sockets, and for a while after. Several sockets of one device (tabs share a resource) have marks of their
+// own; the stored cursor is the highest of them.
+type device struct {
+	key  deviceKey
+	keys atomic.Uint64 // the key counter: differs from frame to frame over all sockets of the device, and over restarts
+
+	mu       sync.Mutex
+	sockets  int
+	idle     time.Time // since there are no sockets
+	dirty    map[domain.StreamID]mark
+	changes  int
+	since    time.Time // of the first change that is not written
+	leftover []leftover
+}
+
+// leftover is where a socket stood that died without log-out while its device had others.
+type leftover struct {
+	at    time.Time
+	marks map[domain.StreamID]domain.Seq
+}
+
+// keysAhead is how far ahead of use the stored key counter is.
+const keysAhead = 1 << 14
+
+// nextKey returns the key of a frame that ends at seq: seq << 16 | a counter, so that no two frames of a device have the same key.
+func (d *device) nextKey(seq domain.Seq) uint64 {
+	return uint64(seq)<<16 | d.keys.Add(1)&0xffff
+}
+
+// keySeq returns the seq in a key.
+func keySeq(key uint64) domain.Seq { return domain.Seq(key >> 16) }
+
+// note remembers where a socket stands, to be written soon. first tells that nothing else waited to be written.
+func (d *device) note(stream domain.StreamID, m mark, now time.Time) (first bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dirty == nil {
+		d.dirty = make(map[domain.StreamID]mark)
+	}
+	if first = d.changes == 0; first {
+		d.since = now
+	}
+	d.changes++
+	old := d.dirty[stream]
+	d.dirty[stream] = mark{acked: max(old.acked, m.acked), pushed: max(old.pushed, m.pushed)}
+	return first
+}
+
+// due tells whether marks should be written now.
+func (d *device) due(now time.Time, batch int, interval time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changes >= batch || d.changes > 0 && (d.sockets == 0 || now.Sub(d.since) >= interval)
+}
+
+// clean tells that nothing waits to be written.
+func (d *device) clean() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changes == 0
+}
+
+// take takes the unwritten marks as writes.
+func (d *device) take() (marks map[domain.StreamID]mark, writes []table.Write) {
+	d.mu.Lock()
+	marks, d.dirty, d.changes = d.dirty, nil, 0
+	d.mu.Unlock()
+	for stream, m := range marks {
+		writes = append(writes, cursorWrites(d.key, stream, m)...)
+	}
+	return marks, writes
+}
+
+func cursorWrites(k deviceKey, stream domain.StreamID, m mark) []table.Write {
+	w := table.Write{Table: Cursors, Partition: k.partition(), Cluster: k.cluster().Text(string(stream))}
+	var out []table.Write
+	for column, seq := range []domain.Seq{m.acked, m.pushed} {
+		if seq == 0 {
+			continue
+		}
+		w.T = uint64(seq)
+		w.Cells = []table.Cell{{Column: uint8(column), Value: number(uint64(seq))}}
+		out = append(out, w)
+	}
+	return out
+}
+
+func number(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
+
+func cell(r table.Row, column int) uint64 {
+	if !r.Found() || len(r.Cells[column].Value) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(r.Cells[column].Value)
+}
+
+func cellText(r table.Row, column int) string {
+	if !r.Found() {
+		return ""
+	}
+	return string(r.Cells[column].Value)
+}
+
+// deviceState is what log-in reads of a device.
+type deviceState struct {
+	first      bool      // of the user's devices, ever
+	firstLogin time.Time // of this device
+	marks      map[domain.StreamID]mark
+}
+
+// devices are the devices that are or were lately connected here, and the writer of their cursors.
+type devices struct {
+	store    Store
+	settings *Settings
+	metrics  *metrics
+	now      func() time.Time
+
+	mu      sync.Mutex
+	all     map[deviceKey]*device
+	unsaved []*device // with marks that are not written
+}
+
+func newDevices(store Store, s *Settings, m *metrics, now func() time.Time) *devices {
+	return &devices{store: store, settings: s, metrics: m, now: now, all: make(map[deviceKey]*device)}
+}
+
+// attach counts a socket in.
+func (ds *devices) attach(k deviceKey) *device {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	d := ds.all[k]
+	if d == nil {
+		d = &device{key: k}
+		ds.all[k] = d
+	}
+	d.mu.Lock()
+	d.sockets++
+	d.mu.Unlock()
+	return d
+}
+
+// detach counts a socket out. marks are where it stood, nil after a log-out.
+func (ds *devices) detach(d *device, marks map[domain.StreamID]domain.Seq) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sockets--
+	d.idle = ds.now()
+	if d.sockets > 0 && len(marks) > 0 {
+		d.leftover = append(d.leftover, leftover{at: ds.now(), marks: marks})
+		if len(d.leftover) > 8 {
+			d.leftover = d.leftover[1:]
+		}
+	}
+}
+
+// note remembers where a socket of the device stands, to be written soon.
+func (ds *devices) note(d *device, stream domain.StreamID, m mark) {
+	if d.note(stream, m, ds.now()) {
+		ds.mu.Lock()
+		ds.unsaved = append(ds.unsaved, d)
+		ds.mu.Unlock()
+	}
+}
+
+// load reads where the device stands, and registers it on its first log-in.
+func (ds *devices) load(ctx context.Context, d *device, info *deviceInfo) (deviceState, error) {
+	if err := ds.write(ctx, d); err != nil { // marks of an earlier socket that are not written yet
+		return deviceState{}, err
+	}
+	st, err := ds.loadDevice(ctx, d, info)
+	if err != nil {
+		return st, err
+	}
+	from := d.key.cluster()
+	for {
+		rows, err := ds.store.Scan(ctx, table.Query{Table: Cursors, Partition: d.key.partition(), From: from, To: d.key.cluster().After(), Limit: 1000})
+		if err != nil {
+			return st, fmt.Errorf("read cursors: %w", err)
+		}
+		for _, r := range rows {
+			_, rest, err := r.Cluster.CutString()
+			if err != nil {
+				return st, fmt.Errorf("read cursors: %w", err)
+			}
+			stream, _, err := rest.CutString()
+			if err != nil {
+				return st, fmt.Errorf("read cursors: %w", err)
+			}
+			st.marks[domain.StreamID(stream)] = mark{acked: domain.Seq(cell(r, cursorAcked)), pushed: domain.Seq(cell(r, cursorPushed))}
+		}
+		if len(rows) < 1000 {
+			break
+		}
+		from = append(rows[len(rows)-1].Cluster, 0)
+	}
+	d.takeLeftover(st.marks, ds.now().Add(-ds.settings.MarksKept))
+	return st, nil
+}
+
+// takeLeftover lowers marks to where the oldest socket stood that died lately.
+func (d *device) takeLeftover(marks map[domain.StreamID]mark, since time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.leftover {
+		if l.at.Before(since) {
+			continue
+		}
+		for stream, seq := range l.marks {
+			if m, ok := marks[stream]; ok && seq < m.acked {
+				marks[stream] = mark{acked: seq, pushed: m.pushed}
+			}
+		}
+	}
+	d.leftover = nil
+}
+
+// deviceInfo is what a device says of itself at log-in.
+type deviceInfo struct{ platform, uuid, name string }
+
+func (ds *devices) loadDevice(ctx context.Context, d *device, info *deviceInfo) (deviceState, error) {
+	st := deviceState{marks: map[domain.StreamID]mark{}}
+	rows, err := ds.store.Scan(ctx, table.Query{Table: Devices, Partition: d.key.partition(), Limit: 256})
+	if err != nil {
+		return st, fmt.Errorf("read devices: %w", err)
+	}
+	st.first = true
+	var own table.Row
+	for _, r := range rows {
+		if string(r.Cluster) == string(d.key.cluster()) {
+			own = r
+			continue
+		}
+		st.first = false
+	}
+	now := ds.now()
+	st.firstLogin = now
+	if us := cell(own, deviceFirstLogin); us > 0 {
+		st.firstLogin = time.UnixMicro(int64(us))
+	}
+	for {
+		keys, stored := d.keys.Load(), cell(own, deviceKeys)
+		if keys >= stored || d.keys.CompareAndSwap(keys, stored) {
+			break
+		}
+	}
+	return st, ds.register(ctx, d, info, own.Found(), now)
+}
+
+// register writes the device's row: its first log-in once, its key counter ahead of use.
+func (ds *devices) register(ctx context.Context, d *device, info *deviceInfo, known bool, now time.Time) error {
+	w := table.Write{Table: Devices, Partition: d.key.partition(), Cluster: d.key.cluster(), T: uint64(now.UnixMicro()), Cells: []table.Cell{
+		{Column: deviceKeys, Value: number(d.keys.Load() + keysAhead)},
+		{Column: devicePlatform, Value: []byte(info.platform)},
+		{Column: deviceUUID, Value: []byte(info.uuid)},
+		{Column: deviceName, Value: []byte(info.name)},
+	}}
+	writes := []table.Write{w}
+	if !known {
+		w.T, w.Cells = 1, []table.Cell{{Column: deviceFirstLogin, Value: number(uint64(now.UnixMicro()))}}
+		writes = append(writes, w)
+	}
+	if err := ds.store.Write(ctx, writes); err != nil {
+		return fmt.Errorf("write device: %w", err)
+	}
+	return nil
+}
+
+// write writes a device's marks now.
+func (ds *devices) write(ctx context.Context, d *device) error {
+	marks, writes := d.take()
+	if len(writes) == 0 {
+		return nil
+	}
+	if err := ds.store.Write(ctx, writes); err != nil {
+		for stream, m := range marks {
+			ds.note(d, stream, m)
+		}
+		ds.metrics.cursors.WithLabelValues("failed").Inc()
+		return fmt.Errorf("write cursors: %w", err)
+	}
+	ds.metrics.cursors.WithLabelValues("written").Inc()
+	return nil
+}
+
+// cursorTick bounds how often the cursors of one device are written.
+const cursorTick = 100 * time.Millisecond
+
+// run writes cursors as they come due, and forgets devices that are gone, until ctx ends; then it writes what is left.
+func (ds *devices) run(ctx context.Context) {
+	tick := time.NewTicker(cursorTick)
+	defer tick.Stop()
+	forget := time.NewTicker(ds.settings.MarksKept / 4)
+	defer forget.Stop()
+	for {
+		select {
+		case <-tick.C:
+			ds.save(ctx, false)
+		case <-forget.C:
+			ds.forget()
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			ds.save(last, true)
+			cancel()
+			return
+		}
+	}
+}
+
+// save writes the marks that are due. While the store does not answer they stay, and the next tick tries again.
+func (ds *devices) save(ctx context.Context, all bool) {
+	due := ds.due(all)
+	for i, d := range due {
+		if ds.write(ctx, d) != nil {
+			ds.mu.Lock()
+			ds.unsaved = append(ds.unsaved, due[i+1:]...)
+			ds.mu.Unlock()
+			return
+		}
+	}
+}
+
+// due takes the devices whose marks are to be written now off the list.
+func (ds *devices) due(all bool) []*device {
+	now := ds.now()
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	var out []*device
+	rest := ds.unsaved[:0]
+	for _, d := range ds.unsaved {
+		switch {
+		case all || d.due(now, ds.settings.CursorBatch, ds.settings.CursorInterval):
+			out = append(out, d)
+		case d.clean():
+		default:
+			rest = append(rest, d)
+		}
+	}
+	clear(ds.unsaved[len(rest):])
+	ds.unsaved = rest
+	return out
+}
+
+// forget drops devices that have had no socket for long and nothing to write.
+func (ds *devices) forget() {
+	now := ds.now()
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	for k, d := range ds.all {
+		d.mu.Lock()
+		if d.sockets == 0 && d.changes == 0 && now.Sub(d.idle) > ds.settings.MarksKept {
+			delete(ds.all, k)
+		}
+		d.mu.Unlock()
+	}
+}

@@ -1,0 +1,249 @@
+package gateway
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+var (
+	errSlow   = errors.New("the client does not read: its outbound bytes are over the limit")
+	errClosed = errors.New("the connection is closed")
+)
+
+// outbound is a hijacked connection as the WebSocket library sees it. Write never blocks: it adds to what waits, and the flusher writes
+// all that waits in one call. A client that does not read costs one goroutine until it reads again, or its socket is closed.
+type outbound struct {
+	net.Conn
+	raw     syscall.RawConn // nil under TLS
+	flusher *flusher
+	limit   int
+	stall   time.Duration // longest wait for a client that does not read
+	failed  func(error)   // called once, from its own goroutine
+	early   []byte        // read before the connection was taken over
+
+	mu      sync.Mutex
+	waiting []byte
+	busy    bool // queued at the flusher, or being written
+	err     error
+}
+
+func newOutbound(c net.Conn, f *flusher, limit int, stall time.Duration, failed func(error)) *outbound {
+	o := &outbound{Conn: c, flusher: f, limit: limit, stall: stall, failed: failed}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		o.raw, _ = tcp.SyscallConn() //nolint:errcheck // without it every write takes the slow way
+	}
+	return o
+}
+
+// Read implements io.Reader.
+func (o *outbound) Read(p []byte) (int, error) {
+	if len(o.early) > 0 {
+		n := copy(p, o.early)
+		if o.early = o.early[n:]; len(o.early) == 0 {
+			o.early = nil
+		}
+		return n, nil
+	}
+	return o.Conn.Read(p)
+}
+
+// Write implements io.Writer; the bytes are copied.
+func (o *outbound) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	if o.err != nil {
+		defer o.mu.Unlock()
+		return 0, o.err
+	}
+	if len(o.waiting)+len(p) > o.limit {
+		o.mu.Unlock()
+		o.fail(errSlow)
+		return 0, errSlow
+	}
+	if o.waiting == nil {
+		o.waiting = getBuffer()
+	}
+	o.waiting = append(o.waiting, p...)
+	queue := !o.busy
+	o.busy = true
+	o.mu.Unlock()
+	if queue {
+		o.flusher.add(o)
+	}
+	return len(p), nil
+}
+
+// fail ends the connection for writing and tells the owner, once.
+func (o *outbound) fail(err error) {
+	o.mu.Lock()
+	first := o.err == nil
+	if first {
+		o.err = err
+	}
+	o.mu.Unlock()
+	if first {
+		go o.failed(err)
+	}
+}
+
+// Close implements net.Conn.
+func (o *outbound) Close() error {
+	o.mu.Lock()
+	if o.err == nil {
+		o.err = errClosed
+	}
+	o.mu.Unlock()
+	return o.Conn.Close()
+}
+
+// flush writes what waits, without blocking where it can.
+func (o *outbound) flush() {
+	for {
+		buf, ok := o.take()
+		if !ok {
+			return
+		}
+		n, err := o.try(buf)
+		if err != nil {
+			putBuffer(buf)
+			o.fail(err)
+			return
+		}
+		if n < len(buf) {
+			go o.drain(buf, n)
+			return
+		}
+		putBuffer(buf)
+	}
+}
+
+// take takes what waits; ok is false when there is nothing, and then the outbound is idle.
+func (o *outbound) take() (buf []byte, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	buf = o.waiting
+	o.waiting = nil
+	if buf == nil {
+		o.busy = false
+	}
+	return buf, buf != nil
+}
+
+// try writes what the socket takes at once.
+func (o *outbound) try(buf []byte) (n int, err error) {
+	if o.raw == nil {
+		return 0, nil
+	}
+	werr := o.raw.Write(func(fd uintptr) bool {
+		for n < len(buf) {
+			var m int
+			m, err = syscall.Write(int(fd), buf[n:])
+			if m > 0 {
+				n += m
+			}
+			if errors.Is(err, syscall.EINTR) {
+				continue
+			}
+			if err != nil || m <= 0 {
+				break
+			}
+		}
+		return true
+	})
+	if errors.Is(err, syscall.EAGAIN) {
+		err = nil
+	}
+	return n, errors.Join(err, werr)
+}
+
+// drain writes what the socket did not take at once, waiting for the client at most o.stall, and then what came meanwhile.
+func (o *outbound) drain(buf []byte, n int) {
+	for {
+		_ = o.SetWriteDeadline(time.Now().Add(o.stall)) //nolint:errcheck // a closed socket fails the write below
+		_, err := o.Conn.Write(buf[n:])
+		putBuffer(buf)
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				err = errSlow
+			}
+			o.fail(err)
+			return
+		}
+		var ok bool
+		if buf, ok = o.take(); !ok {
+			return
+		}
+		n = 0
+	}
+}
+
+const keepBuffer = 32 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+func getBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] } //nolint:forcetypeassert // the pool holds nothing else
+
+func putBuffer(b []byte) {
+	if cap(b) <= keepBuffer {
+		buffers.Put(&b)
+	}
+}
+
+// flusher writes for outbounds that have something waiting: a few goroutines for all sockets.
+type flusher struct {
+	mu     sync.Mutex
+	cond   *sync.Cond
+	queue  []*outbound
+	head   int // of queue: those before it are taken
+	closed bool
+}
+
+func newFlusher() *flusher {
+	f := &flusher{}
+	f.cond = sync.NewCond(&f.mu)
+	return f
+}
+
+// add queues an outbound; it is not queued already.
+func (f *flusher) add(o *outbound) {
+	f.mu.Lock()
+	f.queue = append(f.queue, o)
+	f.mu.Unlock()
+	f.cond.Signal()
+}
+
+// run flushes until close.
+func (f *flusher) run() {
+	var work []*outbound
+	for {
+		f.mu.Lock()
+		for f.head == len(f.queue) && !f.closed {
+			f.cond.Wait()
+		}
+		if f.head == len(f.queue) {
+			f.mu.Unlock()
+			return
+		}
+		work = append(work[:0], f.queue[f.head:min(len(f.queue), f.head+16)]...)
+		f.head += len(work)
+		if f.head == len(f.queue) {
+			clear(f.queue)
+			f.queue, f.head = f.queue[:0], 0
+		}
+		f.mu.Unlock()
+		for _, o := range work {
+			o.flush()
+		}
+		clear(work)
+	}
+}
+
+func (f *flusher) close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.cond.Broadcast()
+}

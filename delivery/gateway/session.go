@@ -1,0 +1,332 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"parley/delivery/directory"
+	"parley/domain"
+	"parley/schemas/msync"
+)
+
+// closeReason names why a socket was closed: the label of the metric and the text of the WebSocket close frame.
+type closeReason string
+
+const (
+	closeClient      closeReason = "client"       // it closed, or its connection broke
+	closeLogout      closeReason = "logout"       // it said so before
+	closeAuthTimeout closeReason = "auth_timeout" // no handshake in time
+	closeLogin       closeReason = "login_failed" // the handshake was refused
+	closeBadFrame    closeReason = "bad_frame"    // malformed, oversize or encrypted
+	closeNotBinary   closeReason = "not_binary"   // a text frame
+	closeOrder       closeReason = "before_login" // a command before the handshake, or a second handshake
+	closeIdle        closeReason = "idle"         // nothing from the client for long
+	closeSlow        closeReason = "slow_consumer"
+	closeUnacked     closeReason = "unacked" // entries shown and not acknowledged
+	closeKicked      closeReason = "kicked"
+	closeDrain       closeReason = "drain" // the node stops
+)
+
+func (r closeReason) status() websocket.StatusCode {
+	switch r {
+	case closeDrain:
+		return websocket.StatusServiceRestart
+	case closeBadFrame, closeNotBinary:
+		return websocket.StatusUnsupportedData
+	case closeOrder, closeLogin, closeAuthTimeout, closeIdle, closeSlow, closeUnacked:
+		return websocket.StatusPolicyViolation
+	case closeClient, closeLogout, closeKicked:
+		return websocket.StatusNormalClosure
+	default:
+		return websocket.StatusInternalError
+	}
+}
+
+// session is one socket. One goroutine reads from it; pages are read by another while there are any to read; everybody else only adds
+// bytes. Lock order: session.mu, then the device's and the outbound's.
+type session struct {
+	gw     *Gateway
+	conn   *websocket.Conn
+	opened time.Time
+
+	started   atomic.Bool  // conn is set
+	lastRead  atomic.Int64 // Unix ms of the last frame from the client
+	unackedAt atomic.Int64 // Unix ms since when something shown is unacknowledged; 0: nothing is
+	loggedIn  atomic.Bool
+	closed    atomic.Bool
+
+	// Set at log-in, constant from then on.
+	key    directory.Key
+	info   directory.Info
+	device *device
+
+	// Of the reading goroutine.
+	sends   *rate.Limiter
+	app     *rate.Limiter
+	pending chan struct{} // a place for each unanswered command
+
+	mu          sync.Mutex
+	queues      map[domain.StreamID]*queue
+	outstanding int                 // shown and unacknowledged, over all queues
+	holding     int                 // queues that are not past what an earlier connection was shown
+	pushable    bool                // the handshake was answered
+	unread      []msync.UnreadQueue // for the first answer to UNREAD
+	syncing     int                 // listed queues whose pull is not over
+	paging      bool                // the pager runs
+	loaded      bool
+	loggedOut   bool
+	wake        chan struct{} // wakes a pager that waits for acknowledgements or the log-in's reads
+}
+
+var _ directory.Session = (*session)(nil)
+
+func newSession(g *Gateway) *session {
+	s := &session{gw: g, opened: g.cfg.Now()}
+	s.lastRead.Store(s.opened.UnixMilli())
+	return s
+}
+
+// run reads frames until the socket ends.
+func (s *session) run() {
+	reason := s.read()
+	s.close(reason)
+	s.end()
+}
+
+// read handles the client's frames one after the other.
+func (s *session) read() closeReason {
+	for {
+		typ, r, err := s.conn.Reader(context.Background())
+		if err != nil {
+			return readReason(err)
+		}
+		if typ != websocket.MessageBinary {
+			return closeNotBinary
+		}
+		buf, err := readFrame(r)
+		if err != nil {
+			putBuffer(buf)
+			return readReason(err)
+		}
+		s.lastRead.Store(s.gw.cfg.Now().UnixMilli())
+		s.gw.metrics.bytes.WithLabelValues("in").Add(float64(len(buf)))
+		reason := s.frame(buf)
+		putBuffer(buf)
+		if reason != "" {
+			return reason
+		}
+	}
+}
+
+func readFrame(r io.Reader) ([]byte, error) {
+	buf := getBuffer()
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+}
+
+func readReason(err error) closeReason {
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return closeBadFrame
+	}
+	return closeClient
+}
+
+// frame handles one frame. A reason ends the session. The buffer may be used again afterwards.
+func (s *session) frame(buf []byte) closeReason {
+	fr, err := msync.DecodeFrame(buf)
+	if err != nil {
+		s.gw.log.Debug("bad frame", "err", err, "user", s.key.User)
+		return closeBadFrame
+	}
+	s.gw.metrics.frames.WithLabelValues("in", commandName(fr.Command)).Inc()
+	if fr.Command == msync.MSync_PROVISION {
+		if s.loggedIn.Load() {
+			return closeOrder
+		}
+		return s.login(&fr)
+	}
+	if !s.loggedIn.Load() {
+		return closeOrder
+	}
+	switch fr.Command {
+	case msync.MSync_SYNC:
+		return s.sync(fr.Payload)
+	case msync.MSync_UNREAD:
+		s.sayUnread()
+	case msync.MSync_LOGOUT:
+		return s.logout()
+	case msync.MSync_NOTICE, msync.MSync_PROVISION:
+		return closeBadFrame
+	default:
+		return closeBadFrame
+	}
+	return ""
+}
+
+func commandName(c msync.MSync_Command) string {
+	if name, ok := msync.MSync_Command_name[int32(c)]; ok {
+		return name
+	}
+	return "other"
+}
+
+// logout answers and ends the session; what it was shown and has not acknowledged is not kept for the device's other sockets.
+func (s *session) logout() closeReason {
+	s.mu.Lock()
+	s.loggedOut = true
+	s.mu.Unlock()
+	s.write(msync.MSync_LOGOUT, func(dst []byte) []byte { return msync.AppendLogout(dst, msync.Status_OK, "") })
+	return closeLogout
+}
+
+// write sends one frame. It never blocks; a client that does not read is closed by the outbound.
+func (s *session) write(c msync.MSync_Command, frame func(dst []byte) []byte) {
+	buf := frame(getBuffer())
+	s.gw.metrics.frames.WithLabelValues("out", commandName(c)).Inc()
+	s.gw.metrics.bytes.WithLabelValues("out").Add(float64(len(buf)))
+	// An error closes the connection; the reading goroutine sees that.
+	_ = s.conn.Write(context.Background(), websocket.MessageBinary, buf) //nolint:errcheck // see above
+	putBuffer(buf)
+}
+
+// failed is called when the outbound cannot write.
+func (s *session) failed(err error) {
+	reason := closeClient
+	if errors.Is(err, errSlow) {
+		reason = closeSlow
+	}
+	s.closed.CompareAndSwap(false, true)
+	s.gw.metrics.closes.WithLabelValues(string(reason)).Inc()
+	s.conn.CloseNow() //nolint:errcheck // it is broken already
+}
+
+// close closes the socket with a named reason, once, without waiting for the client.
+func (s *session) close(reason closeReason) {
+	if !s.closed.CompareAndSwap(false, true) {
+		return
+	}
+	s.gw.metrics.closes.WithLabelValues(string(reason)).Inc()
+	s.gw.log.Debug("session closed", "reason", string(reason), "app", s.key.App, "user", s.key.User, "resource", s.info.Resource)
+	if reason == closeClient {
+		s.conn.CloseNow() //nolint:errcheck // it is broken already
+		return
+	}
+	s.gw.mu.Lock()
+	s.gw.wg.Add(1)
+	s.gw.mu.Unlock()
+	go func() {
+		defer s.gw.wg.Done()
+		// Close flushes what waits, says why, and gives the client up to 5 s to answer.
+		err := s.conn.Close(reason.status(), string(reason))
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			s.gw.log.Debug("close handshake failed", "err", err)
+		}
+	}()
+}
+
+// end takes the session out of everything, after its last frame.
+func (s *session) end() {
+	s.gw.remove(s)
+	if !s.loggedIn.Load() {
+		return
+	}
+	s.gw.cfg.Directory.Detach(s.key, s)
+	s.gw.metrics.sessions.Dec()
+	s.mu.Lock()
+	s.loaded = true // a pager that waits for the log-in's reads stops
+	marks := s.leftover()
+	s.mu.Unlock()
+	s.wakePager()
+	s.gw.devices.detach(s.device, marks)
+}
+
+// leftover returns where the socket stood in the queues in which something is not acknowledged.
+func (s *session) leftover() map[domain.StreamID]domain.Seq {
+	if s.loggedOut {
+		return nil
+	}
+	var marks map[domain.StreamID]domain.Seq
+	for _, q := range s.queues {
+		if len(q.frames) == 0 {
+			continue
+		}
+		if marks == nil {
+			marks = map[domain.StreamID]domain.Seq{}
+		}
+		marks[q.stream] = q.acked
+	}
+	return marks
+}
+
+// overdue returns why the session should be closed now, or "".
+func (s *session) overdue(now time.Time) closeReason {
+	set := &s.gw.cfg.Settings
+	ms := now.UnixMilli()
+	switch {
+	case !s.started.Load() || s.closed.Load():
+		return ""
+	case !s.loggedIn.Load():
+		if now.Sub(s.opened) > set.AuthTimeout {
+			return closeAuthTimeout
+		}
+		return ""
+	case ms-s.lastRead.Load() > set.IdleTimeout.Milliseconds():
+		return closeIdle
+	}
+	if at := s.unackedAt.Load(); at != 0 && ms-at > set.UnackedTimeout.Milliseconds() {
+		return closeUnacked
+	}
+	return ""
+}
+
+// Info implements directory.Session.
+func (s *session) Info() directory.Info { return s.info }
+
+// Kick implements directory.Session.
+func (s *session) Kick(reason directory.KickReason, note string) {
+	op := msync.StatisticsBody_USER_KICKED_BY_OTHER_DEVICE
+	switch reason {
+	case directory.KickRemoved:
+		op = msync.StatisticsBody_USER_REMOVED
+	case directory.KickAnotherDevice:
+		op = msync.StatisticsBody_USER_LOGIN_ANOTHER_DEVICE
+	case directory.KickPasswordChanged:
+		op = msync.StatisticsBody_USER_KICKED_BY_CHANGE_PASSWORD
+	}
+	if s.closed.Load() {
+		return
+	}
+	t := s.gw.nextT()
+	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
+		return append(dst, msync.AppendKick(nil, &msync.Kick{
+			ID: uint64(t), AppKey: string(s.key.App), User: string(s.key.User), Operation: op, Reason: note, Timestamp: uint64(t.Milli()),
+		})...)
+	})
+	s.close(closeKicked)
+}
+
+func (s *session) wakePager() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}

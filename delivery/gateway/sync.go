@@ -1,0 +1,485 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"parley/delivery/directory"
+	"parley/domain"
+	"parley/domain/conversation"
+	"parley/schemas/msync"
+)
+
+// sessionState is what log-in reads: the user's conversations, where the device stands in each, and where each ends.
+type sessionState struct {
+	device deviceState
+	known  []conversationState
+}
+
+type conversationState struct {
+	membership conversation.Membership
+	head       *conversation.Head
+}
+
+// read reads the state of a log-in: two partition reads, and one request for heads.
+func (g *Gateway) read(ctx context.Context, s *session) (sessionState, error) {
+	var st sessionState
+	info := &deviceInfo{platform: s.info.Platform, uuid: s.info.DeviceUUID, name: s.info.DeviceName}
+	device, err := g.devices.load(ctx, s.device, info)
+	if err != nil {
+		return st, err
+	}
+	st.device = device
+	members, err := g.cfg.Reads.Memberships(ctx, s.key.App, s.key.User, s.info.Incarnation)
+	if err != nil {
+		return st, fmt.Errorf("read memberships: %w", err)
+	}
+	ids := make([]domain.StreamID, len(members))
+	for i := range members {
+		ids[i] = members[i].Stream
+	}
+	heads, err := g.cfg.Owners.Heads(ctx, ids)
+	if err != nil {
+		return st, fmt.Errorf("read heads: %w", err)
+	}
+	for i := range members {
+		if head, ok := heads[i].(*conversation.Head); ok && head != nil {
+			st.known = append(st.known, conversationState{membership: members[i], head: head})
+		}
+	}
+	return st, nil
+}
+
+// adopt makes queues of what was read. At log-in those with news are listed for the first answer to UNREAD, as many as it may name;
+// the others, and all later, are served unasked. It is called with the lock held.
+func (s *session) adopt(st sessionState, atLogin bool) (listed int) {
+	var news []*queue
+	s.holding = 0
+	for i := range st.known {
+		c := &st.known[i]
+		q := s.queues[c.membership.Stream]
+		switch {
+		case q == nil:
+			q = s.addQueue(c.membership.Stream)
+			if q == nil {
+				continue
+			}
+			s.place(q, c, &st.device)
+		case q.loading:
+			s.place(q, c, &st.device)
+		}
+		if q.holding() {
+			s.holding++
+		}
+		if q.pushed < q.target {
+			news = append(news, q)
+		}
+	}
+	s.loaded = true
+	if !atLogin {
+		return 0
+	}
+	slices.SortFunc(news, func(a, b *queue) int { return cmp.Compare(b.hold, a.hold) }) // what was shown before comes first
+	for _, q := range news {
+		if listed == s.gw.cfg.Settings.MaxListed {
+			break
+		}
+		q.listed = true
+		listed++
+		s.unread = append(s.unread, msync.UnreadQueue{Queue: q.name, N: uint32(min(q.target-q.pushed, 1<<31))})
+	}
+	s.syncing = listed
+	return listed
+}
+
+// addQueue makes a queue for a conversation of which nothing is known yet; nil when the user is not in it.
+func (s *session) addQueue(stream domain.StreamID) *queue {
+	parsed, ok := stream.Parse()
+	if !ok {
+		return nil
+	}
+	q := &queue{stream: stream, parsed: parsed, loading: true}
+	q.name = msync.Queue{AppKey: string(s.key.App), Name: string(parsed.Peer(s.key.User)), Domain: msync.UserDomain}
+	s.queues[stream] = q
+	return q
+}
+
+// place puts a queue where the device stands in it: at its cursor, but not before the membership, nor before the cap. A device without
+// cursor skips what is older than its first log-in and read; the user's first device gets all.
+func (s *session) place(q *queue, c *conversationState, d *deviceState) {
+	m, head := &c.membership, c.head
+	end := head.Seq
+	if m.Until != 0 {
+		end = min(end, m.Until)
+	}
+	start := max(m.From, 1) - 1
+	if limit := domain.Seq(s.gw.cfg.Settings.Cap); end > limit {
+		start = max(start, end-limit)
+	}
+	if head.T < domain.TAt(s.gw.cfg.Now().Add(-s.gw.cfg.Settings.CapAge)) {
+		start = max(start, end)
+	}
+	at, known := d.marks[m.Stream]
+	if !known && !d.first && head.T < domain.TAt(d.firstLogin) && m.Unread(head.N) == 0 {
+		at.acked = end
+	}
+	q.loading = false
+	q.acked = max(q.acked, min(max(at.acked, start), end))
+	q.pushed = q.acked
+	q.target = max(q.target, end)
+	if at.pushed > q.acked {
+		q.hold = min(at.pushed, q.target)
+	}
+}
+
+// sayUnread answers UNREAD: the first time with the queues that have news, later with none.
+func (s *session) sayUnread() {
+	s.mu.Lock()
+	list := s.unread
+	s.unread = nil
+	s.mu.Unlock()
+	now := uint64(s.gw.cfg.Now().UnixMilli())
+	s.write(msync.MSync_UNREAD, func(dst []byte) []byte { return msync.AppendUnread(dst, list, now) })
+}
+
+// sync handles a SYNC frame: something to send, or an acknowledgement, or a pull.
+func (s *session) sync(payload []byte) closeReason {
+	sy, err := msync.DecodeSync(payload)
+	if err != nil {
+		s.gw.log.Debug("bad SYNC", "err", err, "user", s.key.User)
+		return closeBadFrame
+	}
+	if sy.HasMeta {
+		return s.meta(&sy.Meta)
+	}
+	if !sy.HasQueue {
+		return closeBadFrame
+	}
+	s.pull(&sy)
+	return ""
+}
+
+// pull takes a key and serves what follows. A pull without key is always answered, at worst by an empty last page; so is one with a key
+// while a pull or the first sync is going on.
+func (s *session) pull(sy *msync.Sync) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queueNamed(&sy.Queue)
+	if q == nil {
+		s.emptyPage(sy.Queue.Queue(), 0)
+		return
+	}
+	if sy.Key != 0 {
+		s.acknowledge(q, keySeq(sy.Key))
+	} else {
+		q.pulling = true
+	}
+	if s.syncing > 0 {
+		q.pulling = true
+	}
+	if q.pulling && !q.behind() && !q.loading {
+		s.endPull(q)
+	}
+	s.servePages()
+}
+
+// queueNamed finds the queue that a client means; nil when there is none.
+func (s *session) queueNamed(j *msync.JIDView) *queue {
+	if string(j.Domain) == msync.GroupDomain || len(j.Name) == 0 {
+		return nil
+	}
+	return s.queues[domain.DirectStream(s.key.App, s.key.User, domain.UserID(j.Name))]
+}
+
+// endPull answers a pull that has nothing more.
+func (s *session) endPull(q *queue) {
+	q.pulling = false
+	if q.listed {
+		q.listed = false
+		s.syncing--
+	}
+	s.emptyPage(q.name, s.device.nextKey(q.pushed))
+}
+
+func (s *session) emptyPage(name msync.Queue, key uint64) {
+	now := uint64(s.gw.cfg.Now().UnixMilli())
+	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
+		return msync.AppendPage(dst, &msync.Page{Queue: name, NextKey: key, IsLast: true, Timestamp: now})
+	})
+}
+
+// acknowledge takes an acknowledgement up to seq.
+func (s *session) acknowledge(q *queue, seq domain.Seq) {
+	before, held := q.acked, q.holding()
+	shown := q.ack(seq)
+	s.outstanding -= shown
+	if held && !q.holding() {
+		s.holding--
+	}
+	switch {
+	case s.outstanding == 0:
+		s.unackedAt.Store(0)
+	case shown > 0:
+		s.unackedAt.Store(s.gw.cfg.Now().UnixMilli())
+	}
+	if q.acked > before {
+		s.gw.devices.note(s.device, q.stream, mark{acked: q.acked, pushed: q.pushed})
+	}
+	if shown > 0 {
+		s.wakePager()
+	}
+}
+
+// Deliver implements directory.Session: a live queue is pushed the entry as it comes, any other only hears how far it has to go.
+func (s *session) Deliver(d *directory.Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[d.Stream]
+	if q == nil {
+		if q = s.addQueue(d.Stream); q == nil {
+			return
+		}
+		if d.Event.Seq == 1 {
+			q.loading = false // the conversation has just begun: there is nothing to read
+		}
+	}
+	seq := d.Event.Seq
+	switch {
+	case seq <= q.target:
+		return
+	case !q.live() || seq != q.pushed+1:
+		s.fallBehind(q, seq, "gap")
+		return
+	}
+	if d.Meta == nil || !conversation.Sees(d.Parsed, d.Event, s.key.User, s.info.Resource) {
+		s.pass(q, seq)
+		return
+	}
+	if s.outstanding >= s.gw.cfg.Settings.Window || s.holding > 0 || !s.pushable {
+		s.fallBehind(q, seq, "window")
+		return
+	}
+	s.push(q, seq, [][]byte{d.Meta}, "live")
+	s.gw.metrics.latency.Observe(s.gw.cfg.Now().Sub(d.Event.T.Time()).Seconds())
+}
+
+func (s *session) fallBehind(q *queue, seq domain.Seq, reason string) {
+	if q.pushed >= q.target {
+		s.gw.metrics.behind.WithLabelValues(reason).Inc()
+	}
+	q.target = max(q.target, seq)
+	s.servePages()
+}
+
+// pass moves a queue past entries that the device may not see.
+func (s *session) pass(q *queue, end domain.Seq) {
+	held, acked := q.holding(), q.acked
+	q.passed(end, 0)
+	if held && !q.holding() {
+		s.holding--
+	}
+	if q.acked > acked {
+		s.gw.devices.note(s.device, q.stream, mark{acked: q.acked, pushed: q.pushed})
+	}
+}
+
+// push sends a page whose last entry, shown or not, is end.
+func (s *session) push(q *queue, end domain.Seq, metas [][]byte, way string) {
+	held := q.holding()
+	q.passed(end, len(metas))
+	if held && !q.holding() {
+		s.holding--
+	}
+	if s.outstanding == 0 {
+		s.unackedAt.Store(s.gw.cfg.Now().UnixMilli())
+	}
+	s.outstanding += len(metas)
+	s.gw.metrics.delivered.WithLabelValues(way).Add(float64(len(metas)))
+	key, now := s.device.nextKey(end), uint64(s.gw.cfg.Now().UnixMilli())
+	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
+		return msync.AppendPage(dst, &msync.Page{Queue: q.name, Metas: metas, NextKey: key, Timestamp: now})
+	})
+	s.gw.devices.note(s.device, q.stream, mark{pushed: end})
+}
+
+// DeliverVolatile implements directory.Session. The frame's key is that of what was pushed before it, so that the client acknowledges
+// nothing it has not seen.
+func (s *session) DeliverVolatile(d *directory.Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := msync.Queue{AppKey: string(s.key.App), Name: string(d.Parsed.Peer(s.key.User)), Domain: msync.UserDomain}
+	var pushed domain.Seq
+	if q := s.queues[d.Stream]; q != nil {
+		pushed = q.pushed
+	}
+	if !s.pushable {
+		return
+	}
+	key, now := s.device.nextKey(pushed), uint64(s.gw.cfg.Now().UnixMilli())
+	s.gw.metrics.delivered.WithLabelValues("volatile").Inc()
+	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
+		return msync.AppendPage(dst, &msync.Page{Queue: name, Metas: [][]byte{d.Meta}, NextKey: key, Timestamp: now})
+	})
+}
+
+// servePages starts the pager unless it runs or has nothing to do. It is called with the lock held.
+func (s *session) servePages() {
+	if s.paging {
+		s.wakePager()
+		return
+	}
+	if !s.pushable || s.closed.Load() || !s.pageable() {
+		return
+	}
+	s.paging = true
+	s.background(s.pager)
+}
+
+// pageable tells whether any queue waits for a page.
+func (s *session) pageable() bool {
+	for _, q := range s.queues {
+		if q.loading || q.behind() {
+			return true
+		}
+	}
+	return false
+}
+
+// pager brings queues forward, one page after the other, round robin, until all are live or wait for their client.
+func (s *session) pager(ctx context.Context) {
+	pause := time.Duration(0)
+	for {
+		if pause > 0 || s.full() {
+			s.waitToPage(pause)
+		}
+		s.mu.Lock()
+		work := s.work()
+		if s.closed.Load() || len(work) == 0 {
+			s.paging = false
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		progress := false
+		for _, q := range work {
+			progress = s.page(ctx, q) || progress
+		}
+		switch {
+		case progress || s.full():
+			pause = 0
+		default:
+			pause = min(max(2*pause, 2*time.Millisecond), 500*time.Millisecond)
+		}
+	}
+}
+
+// full tells whether the client has to acknowledge before it may be shown more.
+func (s *session) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.outstanding >= s.gw.cfg.Settings.Window
+}
+
+// waitToPage waits for an acknowledgement or other news; at most the pause, or a second.
+func (s *session) waitToPage(pause time.Duration) {
+	if pause == 0 {
+		pause = time.Second
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.wake:
+	}
+}
+
+// work returns the queues to serve now: while any is not past what an earlier connection was shown, only those.
+func (s *session) work() []*queue {
+	var out []*queue
+	for _, q := range s.queues {
+		if q.loading || q.behind() && (s.holding == 0 || q.holding()) {
+			out = append(out, q)
+		}
+	}
+	slices.SortFunc(out, func(a, b *queue) int { return cmp.Compare(a.stream, b.stream) })
+	return out
+}
+
+// page serves one page of a queue and tells whether it came forward.
+func (s *session) page(ctx context.Context, q *queue) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.gw.cfg.Settings.LoginTimeout)
+	defer cancel()
+	s.mu.Lock()
+	loading, from, to := q.loading, q.pushed+1, q.pageEnd()
+	room := s.gw.cfg.Settings.Window - s.outstanding
+	s.mu.Unlock()
+	if loading {
+		return s.find(ctx, q)
+	}
+	if room <= 0 {
+		return false
+	}
+	events, err := s.gw.cfg.Reads.Entries(ctx, q.stream, from, to, room, s.gw.cfg.Settings.PageBytes)
+	if err != nil {
+		s.gw.metrics.pages.WithLabelValues("failed").Inc()
+		s.gw.log.Warn("page not read", "err", err, "stream", q.stream)
+		return false
+	}
+	if len(events) == 0 {
+		s.gw.metrics.pages.WithLabelValues("not_yet").Inc()
+		return false
+	}
+	s.gw.metrics.pages.WithLabelValues("read").Inc()
+	metas := make([][]byte, 0, len(events))
+	for i := range events {
+		if !conversation.Sees(q.parsed, &events[i], s.key.User, s.info.Resource) {
+			continue
+		}
+		if m, ok := msync.MetaOfEvent(nil, s.key.App, &events[i], nil); ok {
+			metas = append(metas, m)
+		}
+	}
+	s.serve(q, from, events[len(events)-1].Seq, metas)
+	return true
+}
+
+// serve pushes a page that was read, unless the queue has moved on meanwhile.
+func (s *session) serve(q *queue, from, end domain.Seq, metas [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q.pushed+1 != from {
+		return // acknowledged by the key of an earlier connection
+	}
+	if len(metas) > 0 {
+		s.push(q, end, metas, "page")
+	} else {
+		s.pass(q, end)
+	}
+	if q.pulling && q.pushed >= q.target && len(metas) == 0 {
+		s.endPull(q)
+	}
+}
+
+// find places a queue of which an entry came before anything was known of it.
+func (s *session) find(ctx context.Context, q *queue) bool {
+	st, err := s.gw.read(ctx, s)
+	if err != nil {
+		s.gw.metrics.pages.WithLabelValues("failed").Inc()
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.adopt(st, false)
+	if q.tries++; q.loading && q.tries >= maxFinds {
+		s.gw.metrics.pages.WithLabelValues("no_membership").Inc()
+		s.gw.log.Warn("entry of a conversation that the user is not in", "stream", q.stream)
+		delete(s.queues, q.stream)
+	}
+	return !q.loading
+}
+
+// maxFinds bounds the reads for a conversation's membership: about 30 s of them.
+const maxFinds = 60

@@ -1,0 +1,30 @@
+package router
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics are the router's, registered once a process.
+type Metrics struct{ *metrics }
+
+type metrics struct {
+	routed  *prometheus.CounterVec
+	dropped *prometheus.CounterVec
+	age     prometheus.Histogram
+}
+
+// NewMetrics registers the router's metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &metrics{
+		routed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parley_router_entries_total", Help: "Entries routed, by whether anybody was there.",
+		}, []string{"to"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parley_router_dropped_total", Help: "Events that no session could be shown, by reason.",
+		}, []string{"reason"}),
+		age: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "parley_router_entry_age_seconds", Help: "Time from the decision to the routing of an entry.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+	}
+	reg.MustRegister(m.routed, m.dropped, m.age)
+	return &Metrics{m}
+}

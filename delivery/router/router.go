@@ -1,0 +1,165 @@
+// Package router takes accepted commits from the feeds and hands each to the sessions that are to see it.
+//
+// A partition's commits are routed by one goroutine, in order. What must hold: a session that attached before Position moved past a commit
+// is handed that commit. The router keeps nothing: what it misses while a process is down, sessions read at log-in.
+package router
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"parley/delivery/directory"
+	"parley/domain"
+	"parley/domain/conversation"
+	"parley/domain/user"
+	"parley/schemas/msync"
+)
+
+// Feed gives the accepted commits of one partition in order. Next waits for the first.
+type Feed interface {
+	Next(ctx context.Context, limit int) ([]domain.Accepted, error)
+}
+
+// Router routes. It is safe for concurrent use.
+type Router struct {
+	dir       *directory.Directory
+	metrics   *metrics
+	positions []atomic.Uint64 // by place; index of the last commit routed
+	places    map[domain.Partition]int
+}
+
+// batch is how many commits are taken from a feed at once.
+const batch = 256
+
+// New makes a router for the given partitions.
+func New(dir *directory.Directory, partitions []domain.Partition, m *Metrics) *Router {
+	r := &Router{
+		dir: dir, metrics: m.metrics, positions: make([]atomic.Uint64, len(partitions)),
+		places: make(map[domain.Partition]int, len(partitions)),
+	}
+	for i, p := range partitions {
+		r.places[p] = i
+	}
+	return r
+}
+
+// Position returns the index of the last commit of a partition that was routed: every later one will be handed to the sessions there are.
+func (r *Router) Position(p domain.Partition) domain.Index {
+	return domain.Index(r.positions[r.places[p]].Load())
+}
+
+// Positions returns the position of every partition.
+func (r *Router) Positions() map[domain.Partition]domain.Index {
+	out := make(map[domain.Partition]domain.Index, len(r.places))
+	for p := range r.places {
+		out[p] = r.Position(p)
+	}
+	return out
+}
+
+// Run routes one partition until ctx ends. start is the index that the feed's first commit follows.
+func (r *Router) Run(ctx context.Context, p domain.Partition, start domain.Index, feed Feed) error {
+	place := r.places[p]
+	r.positions[place].Store(uint64(start))
+	for {
+		commits, err := feed.Next(ctx, batch)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // asked to stop
+			}
+			return fmt.Errorf("route partition %d: %w", p, err)
+		}
+		for i := range commits {
+			r.commit(commits[i].Commit)
+			r.positions[place].Store(uint64(commits[i].Index))
+		}
+	}
+}
+
+func (r *Router) commit(c *domain.Commit) {
+	st, ok := c.Stream.Parse()
+	if !ok {
+		r.metrics.dropped.WithLabelValues("bad_stream").Inc()
+		return
+	}
+	for i := range c.Events {
+		ev := &c.Events[i]
+		switch st.Kind {
+		case domain.KindUser:
+			r.account(st, ev)
+		case domain.KindDirect:
+			r.direct(c.Stream, st, ev)
+		case domain.KindGroup, domain.KindRoom, domain.KindThread:
+			r.metrics.dropped.WithLabelValues("kind").Inc()
+		}
+	}
+}
+
+// account ends the sessions of an account that is gone, and those that logged in before its password changed.
+func (r *Router) account(st domain.Stream, ev *domain.Event) {
+	k := directory.Key{App: st.App, User: domain.UserID(st.A)}
+	switch e := ev.Body.(type) {
+	case user.Deleted:
+		r.dir.Kick(k, func(i directory.Info) bool { return i.Incarnation <= e.Incarnation }, directory.KickRemoved, "")
+	case user.PasswordSet:
+		r.dir.Kick(k, func(i directory.Info) bool { return i.AuthEpoch < e.AuthEpoch }, directory.KickPasswordChanged, "")
+	}
+}
+
+// direct hands an entry to the sessions of both users; each session sees for itself whether it shows it, and none may miss its seq.
+func (r *Router) direct(id domain.StreamID, st domain.Stream, ev *domain.Event) {
+	if ev.Seq == 0 {
+		return
+	}
+	r.metrics.age.Observe(time.Since(ev.T.Time()).Seconds())
+	a := r.dir.Sessions(directory.Key{App: st.App, User: domain.UserID(st.A)})
+	var b []directory.Session
+	if domain.UserID(st.A) != st.B {
+		b = r.dir.Sessions(directory.Key{App: st.App, User: st.B})
+	}
+	if len(a)+len(b) == 0 {
+		r.metrics.routed.WithLabelValues("offline").Inc()
+		return
+	}
+	meta, ok := msync.MetaOfEvent(nil, st.App, ev, nil)
+	if !ok {
+		meta = nil // no wire form: it only moves the seq on
+	}
+	d := &directory.Delivery{Stream: id, Parsed: st, Event: ev, Meta: meta}
+	for _, s := range a {
+		s.Deliver(d)
+	}
+	for _, s := range b {
+		s.Deliver(d)
+	}
+	r.metrics.routed.WithLabelValues("online").Inc()
+}
+
+// Volatile hands what is not logged to the sessions of both users of a direct conversation that are to see it, now or never.
+func (r *Router) Volatile(id domain.StreamID, ev *domain.Event) {
+	st, ok := id.Parse()
+	if !ok {
+		r.metrics.dropped.WithLabelValues("bad_stream").Inc()
+		return
+	}
+	meta, ok := msync.MetaOfEvent(nil, st.App, ev, nil)
+	if !ok {
+		r.metrics.dropped.WithLabelValues("no_wire_form").Inc()
+		return
+	}
+	d := &directory.Delivery{Stream: id, Parsed: st, Event: ev, Meta: meta}
+	users := []domain.UserID{domain.UserID(st.A)}
+	if st.B != users[0] {
+		users = append(users, st.B)
+	}
+	for _, u := range users {
+		for _, s := range r.dir.Sessions(directory.Key{App: st.App, User: u}) {
+			if conversation.Sees(st, ev, u, s.Info().Resource) {
+				s.DeliverVolatile(d)
+			}
+		}
+	}
+	r.metrics.routed.WithLabelValues("volatile").Inc()
+}
