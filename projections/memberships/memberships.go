@@ -99,7 +99,7 @@ func change(body domain.Body) (domain.UserID, []table.Cell) {
 			cellIncarnation, uint64(b.Incarnation), cellFrom, uint64(b.From), cellUntil, 0,
 			cellFromN, b.N, cellReadN, b.N, cellOwn, 0, cellReadOwn, 0)
 	case conversation.MessageSent:
-		if b.Counted {
+		if b.Counted && b.Own > 0 {
 			return b.From, numbers(cellOwn, b.Own)
 		}
 	case conversation.ConversationRead:

@@ -188,3 +188,6 @@ func (p *Projection) Profile(app domain.AppID, row table.Row) (out Profile, ok b
 		Registered: domain.T(registered), Modified: domain.T(v[1]), Deleted: v[2] != 0,
 	}, true, nil
 }
+
+// DayStart returns the least T of a day.
+func DayStart(day uint64) uint64 { return day * dayT }

@@ -1,0 +1,70 @@
+// Package queries reads the read models, for REST and the gateways.
+//
+// What must hold:
+//
+//   - Entries never skips a seq: a page ends before the first entry that neither the timeline nor the feed has yet.
+//   - Every call is bounded: in rows read, in bytes returned, or by a page and a cursor.
+//   - Every read is of the version that was active when the call began.
+package queries
+
+import (
+	"context"
+
+	"parley/domain"
+	"parley/projections/memberships"
+	"parley/projections/messageindex"
+	"parley/projections/profiles"
+	"parley/projections/timeline"
+	"parley/schemas/table"
+)
+
+// Store is what queries need of a store.
+type Store interface {
+	Get(ctx context.Context, t *table.Table, keys []table.RowKey) ([]table.Row, error)
+	Scan(ctx context.Context, q table.Query) ([]table.Row, error)
+}
+
+// Feeds knows the recent commits of the partitions that this process follows.
+type Feeds interface {
+	// Recent returns the stream's entries from..to that it has, starting with from and without a hole; nothing when it does not have from.
+	Recent(stream domain.StreamID, from, to domain.Seq) []domain.Event
+}
+
+// Versions knows which version of a read model is to be read, and how far it has come.
+type Versions interface {
+	Active(name string) int
+	Positions(name string) map[domain.Partition]domain.Index
+}
+
+// Queries reads the read models. Safe for concurrent use.
+type Queries struct {
+	store    Store
+	feeds    Feeds
+	versions Versions
+}
+
+// New returns queries over a store, the feeds of this process, and its runner.
+func New(store Store, feeds Feeds, versions Versions) *Queries {
+	return &Queries{store: store, feeds: feeds, versions: versions}
+}
+
+// Positions returns how far a read model has come in each partition. Ask before reading: what is read then is at least as new.
+func (q *Queries) Positions(name string) map[domain.Partition]domain.Index {
+	return q.versions.Positions(name)
+}
+
+func (q *Queries) timeline() *timeline.Projection {
+	return timeline.New(q.versions.Active(timeline.Name))
+}
+
+func (q *Queries) index() *messageindex.Projection {
+	return messageindex.New(q.versions.Active(messageindex.Name))
+}
+
+func (q *Queries) memberships() *memberships.Projection {
+	return memberships.New(q.versions.Active(memberships.Name))
+}
+
+func (q *Queries) profiles() *profiles.Projection {
+	return profiles.New(q.versions.Active(profiles.Name))
+}
