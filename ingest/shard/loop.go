@@ -40,24 +40,40 @@ func (s *Shard) Run(ctx context.Context) error {
 
 // begin reads the checkpoint, as often as it takes. Commands wait meanwhile, and are refused at their deadline.
 func (s *Shard) begin(ctx context.Context) error {
-	for fails := 1; ; fails++ {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	results := make(chan error, 1)
+	var c checkpoint
+	try := func() {
 		load, cancel := context.WithTimeout(ctx, s.set.LoadTimeout)
-		c, err := loadCheckpoint(load, s.cfg.Store, s.cfg.Partition)
-		cancel()
-		if err == nil {
-			s.storeErr = nil
-			s.beginAt(c)
-			return nil
-		}
-		s.storeErr = err
-		s.storeFailed("checkpoint", err)
-		s.setReady()
-		s.receive(time.Now())
-		s.expire(time.Now())
+		defer cancel()
+		var err error
+		c, err = loadCheckpoint(load, s.cfg.Store, s.cfg.Partition)
+		results <- err
+	}
+	s.work.Go(try)
+	retry := time.NewTimer(never)
+	defer retry.Stop()
+	for fails := 1; ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(s.backoff(fails)):
+		case <-tick.C:
+			s.receive(time.Now())
+			s.expire(time.Now())
+		case <-retry.C:
+			s.work.Go(try)
+		case err := <-results:
+			if err == nil {
+				s.storeErr = nil
+				s.beginAt(c)
+				return nil
+			}
+			s.storeErr = err
+			s.storeFailed("checkpoint", err)
+			s.setReady()
+			retry.Reset(s.backoff(fails))
+			fails++
 		}
 	}
 }

@@ -3,6 +3,7 @@ package shard_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -25,7 +26,13 @@ import (
 	"parley/storage/pebble"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain keeps the model's test short: it syncs a real disk. -rapid.checks on the command line counts.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	app       = domain.AppID("demo#chat")

@@ -1,0 +1,141 @@
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/domain"
+	"parley/domain/conversation"
+	"parley/domain/message"
+	"parley/domain/token"
+)
+
+// Owners takes commands to the owners of their streams, and reads acknowledged state there.
+type Owners interface {
+	// Submit never blocks; the request's Done is called once.
+	Submit(r domain.Request)
+	// Heads returns the acknowledged head rows in the order of the ids, nil where there is none.
+	Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error)
+}
+
+// App is a tenant as the API sees it.
+type App struct {
+	ID               domain.AppID
+	UUID             string // names the app in answers
+	ClientID         string
+	OpenRegistration bool
+	Created          time.Time
+	CheckSecret      func(secret string) bool // in constant time
+}
+
+// Apps knows the tenants.
+type Apps interface {
+	App(id domain.AppID) (App, bool)
+}
+
+// Tokens signs and verifies tokens. Verify refuses with TokenExpired and Unauthorized.
+type Tokens interface {
+	Sign(c token.Claims) (string, error)
+	Verify(tok string, now time.Time) (token.Claims, error)
+}
+
+// HistoryQuery asks for messages of a stream as one user may see them. Its fields are those of projections/queries.
+type HistoryQuery struct {
+	Stream   domain.StreamID
+	User     domain.UserID
+	From     domain.Seq       // the first entry that the user may see
+	Until    domain.Seq       // the last
+	Backward bool             // from new to old
+	Start    domain.MessageID // go on behind this message or cursor; 0: from the beginning of the direction
+	Limit    int
+	Kinds    []message.Kind // nil: all
+	After    domain.T       // only messages from this instant on; 0: open
+	Before   domain.T       // only messages before it; 0: open
+}
+
+// HistoryPage is a page of history, in the order asked for.
+type HistoryPage struct {
+	Events []domain.Event
+	Next   domain.T // Start of the next page; 0 when there was nothing
+	Last   bool     // there is no more in this direction now
+}
+
+// Profile is a user in a list. Its fields are those of projections/profiles.
+type Profile struct {
+	App         domain.AppID
+	User        domain.UserID
+	Incarnation domain.Incarnation
+	UUID        string
+	Nickname    string
+	Registered  domain.T
+	Modified    domain.T
+	Deleted     bool
+}
+
+// Reads are the read models.
+type Reads interface {
+	Memberships(ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation) ([]conversation.Membership, error)
+	// Membership returns one of them; ok is false when the user has no part in the stream.
+	Membership(
+		ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation, stream domain.StreamID,
+	) (m conversation.Membership, ok bool, err error)
+	History(ctx context.Context, q HistoryQuery) (HistoryPage, error)
+	// Entries returns the entries from..to, in order, at most limit; fewer when the next is not readable yet.
+	Entries(ctx context.Context, stream domain.StreamID, from, to domain.Seq, limit, maxBytes int) ([]domain.Event, error)
+	// Users returns a page of an app's users in the order of registration, without deleted ones. A page may be short without being the
+	// last; next is empty after the last. A cursor that is not one of its own is refused with BadRequest.
+	Users(ctx context.Context, app domain.AppID, cursor string, limit int) (page []Profile, next string, err error)
+}
+
+// Waiter waits until the read models have passed a commit, as long as ctx and a bound of its own allow.
+type Waiter interface {
+	Wait(ctx context.Context, p domain.Partition, index domain.Index) error
+}
+
+// Device is a logged-in device of a user.
+type Device struct {
+	Resource   domain.Resource
+	DeviceUUID string
+	DeviceName string
+}
+
+// Sessions knows who is online.
+type Sessions interface {
+	Online(app domain.AppID, u domain.UserID) bool
+	Devices(app domain.AppID, u domain.UserID) []Device
+}
+
+// Undelivered knows what a user's devices have not acknowledged.
+type Undelivered interface {
+	Count(ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation) (int, error)
+	// Delivered tells whether a device has acknowledged a message. The error has the code NotFound when the user has no such message.
+	Delivered(ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation, id domain.MessageID) (bool, error)
+}
+
+// Volatile shows to who is online now what is not logged.
+type Volatile interface {
+	// NextT returns an id for it.
+	NextT() domain.T
+	Volatile(stream domain.StreamID, ev *domain.Event)
+}
+
+// Config is what a Server is made of. PublicURL may be empty: then answers name the address that the caller used.
+type Config struct {
+	Settings    Settings
+	Limits      message.Limits
+	PublicURL   string
+	Owners      Owners
+	Apps        Apps
+	Tokens      Tokens
+	Reads       Reads
+	Waiter      Waiter
+	Sessions    Sessions
+	Undelivered Undelivered
+	Volatile    Volatile
+	Now         func() time.Time
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer
+}

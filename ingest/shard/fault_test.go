@@ -1,0 +1,249 @@
+package shard_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parley/domain"
+	"parley/domain/conversation"
+	"parley/domain/fence"
+	"parley/ingest/shard"
+)
+
+func TestLostAnswersDoubleNothing(t *testing.T) {
+	for _, lost := range []int32{1, 3, 12} {
+		d := newDisk(t)
+		r := start(t, d, nil)
+		r.ready()
+		ab := direct("ann", "ben")
+		r.log.loseAnswers.Store(lost)
+		var answers []<-chan domain.Result
+		for i := range 20 {
+			answers = append(answers, r.submit(ab, send("ann", "ben", uint64(i+1))))
+		}
+		for i, a := range answers {
+			res := r.wait(a)
+			require.NoError(t, res.Err)
+			require.Equal(t, domain.Seq(i+1), res.Seq)
+		}
+		h := requireFold(t, d, r)
+		require.Len(t, h.commits, 20)
+		fed := r.feed.all(t)
+		require.Len(t, fed, 20)
+		for i := range fed {
+			require.Equal(t, h.commits[i].Position, fed[i].Position)
+		}
+		r.stop()
+	}
+}
+
+func TestFullDiskStopsAndGoesOn(t *testing.T) {
+	d := newDisk(t)
+	r := start(t, d, func(c *shard.Config) { c.Settings.Deadline = 150 * time.Millisecond })
+	defer r.stop()
+	ab := direct("ann", "ben")
+	r.ok(ab, send("ann", "ben", 1))
+	r.log.refuse.Store(true)
+	sent := r.submit(ab, send("ann", "ben", 2))
+	require.Equal(t, domain.Unknown, domain.CodeOf(r.wait(sent).Err), "it was decided: nobody knows")
+	require.ErrorContains(t, r.Ready(), "log: ")
+	require.Len(t, r.feed.all(t), 1, "nothing acknowledged")
+	head := r.head(ab).(*conversation.Head)
+	require.Equal(t, domain.Seq(1), head.Seq, "nothing shown that is not acknowledged")
+
+	r.log.refuse.Store(false)
+	r.ready()
+	res := r.ok(ab, send("ann", "ben", 2))
+	require.Equal(t, domain.Seq(2), res.Seq)
+	require.Len(t, requireFold(t, d, r).commits, 2)
+}
+
+func TestMailboxIsBounded(t *testing.T) {
+	r := start(t, newDisk(t), func(c *shard.Config) {
+		c.Settings.Mailbox = 10
+		c.Settings.BatchCommits = 5
+		c.Settings.TailCommits = 100
+		c.Settings.Deadline = 300 * time.Millisecond
+	})
+	defer r.stop()
+	r.ready()
+	r.log.refuse.Store(true)
+	codes := make(map[domain.Code]int)
+	var answers []<-chan domain.Result
+	for i := range 100 {
+		answers = append(answers, r.submit(direct("ann", "ben"), send("ann", "ben", uint64(i+1))))
+		time.Sleep(100 * time.Microsecond)
+	}
+	for _, a := range answers {
+		codes[domain.CodeOf(r.wait(a).Err)]++
+	}
+	require.Equal(t, 100, codes[domain.Busy]+codes[domain.Unknown], codes)
+	require.LessOrEqual(t, codes[domain.Unknown], 10, "a batch in flight and one that formed")
+	r.log.refuse.Store(false)
+	r.ready()
+	r.ok(direct("ann", "ben"), send("ann", "ben", 1000))
+}
+
+func TestStoreDownWarmStreamsFlow(t *testing.T) {
+	d := newDisk(t)
+	r := start(t, d, func(c *shard.Config) { c.Settings.Deadline = 200 * time.Millisecond })
+	warm, cold := direct("ann", "ben"), direct("cat", "dan")
+	r.ok(warm, send("ann", "ben", 1))
+	r.store.broken.Store(true)
+	for i := range 50 {
+		r.ok(warm, send("ann", "ben", uint64(i+2)))
+	}
+	began := time.Now()
+	require.Equal(t, domain.Busy, domain.CodeOf(r.do(cold, send("cat", "dan", 1)).Err))
+	require.GreaterOrEqual(t, time.Since(began), 200*time.Millisecond)
+	_, err := r.Heads(t.Context(), []domain.StreamID{warm, cold})
+	require.Equal(t, domain.Busy, domain.CodeOf(err))
+	require.NoError(t, r.Ready())
+
+	r.store.broken.Store(false)
+	res := r.ok(cold, send("cat", "dan", 1))
+	require.Equal(t, domain.Seq(1), res.Seq)
+	r.stop()
+
+	r = start(t, d, nil)
+	defer r.stop()
+	require.Len(t, requireFold(t, d, r).commits, 52)
+	require.Empty(t, r.feed.all(t), "everything was flushed")
+}
+
+func TestStoreDownAtStart(t *testing.T) {
+	d := newDisk(t)
+	r := start(t, d, func(c *shard.Config) {
+		c.Store.(*faultyStore).broken.Store(true)
+		c.Settings.Deadline = 100 * time.Millisecond
+	})
+	defer r.stop()
+	require.Equal(t, domain.Busy, domain.CodeOf(r.do(direct("a", "b"), send("a", "b", 1)).Err))
+	require.ErrorContains(t, r.Ready(), "store: ")
+	r.store.broken.Store(false)
+	r.ready()
+	r.ok(direct("a", "b"), send("a", "b", 1))
+}
+
+func TestTailIsBounded(t *testing.T) {
+	d := newDisk(t)
+	r := start(t, d, func(c *shard.Config) {
+		c.Settings.BatchCommits = 5
+		c.Settings.TailCommits = 30
+	})
+	ab := direct("ann", "ben")
+	r.ok(ab, send("ann", "ben", 1))
+	r.store.broken.Store(true)
+	full := 0
+	for i := range 60 {
+		if res := r.do(ab, send("ann", "ben", uint64(i+2))); res.Err != nil {
+			require.Equal(t, domain.Busy, domain.CodeOf(res.Err))
+			full++
+		}
+	}
+	require.GreaterOrEqual(t, full, 30)
+	require.Eventually(t, func() bool { return r.Ready() != nil }, 5*time.Second, time.Millisecond)
+	r.store.broken.Store(false)
+	r.ready()
+	r.ok(ab, send("ann", "ben", 100))
+	requireFold(t, d, r)
+	r.stop()
+}
+
+func TestTakeOver(t *testing.T) {
+	d := newDisk(t)
+	var named atomic.Bool
+	named.Store(true)
+	old := start(t, d, func(c *shard.Config) {
+		c.Ring = func() fence.Ring {
+			if named.Load() {
+				return fence.NamedAtOnce
+			}
+			return fence.NotNamed
+		}
+	})
+	ab := direct("ann", "ben")
+	old.ok(ab, send("ann", "ben", 1))
+	old.log.delay.Store(int64(500 * time.Millisecond))
+	waiting := old.submit(ab, send("ann", "ben", 2))
+	time.Sleep(20 * time.Millisecond)
+	named.Store(false)
+
+	heir := start(t, d, func(c *shard.Config) { c.Node = "node-2" })
+	res := heir.ok(ab, send("ben", "ann", 1))
+	require.Equal(t, domain.Seq(2), res.Seq)
+	require.Equal(t, domain.Unknown, domain.CodeOf(old.wait(waiting).Err))
+	require.Error(t, old.Ready())
+	old.log.delay.Store(0)
+	again := heir.ok(ab, send("ann", "ben", 2))
+	require.Equal(t, domain.Seq(3), again.Seq)
+	require.Len(t, requireFold(t, d, heir).commits, 3)
+
+	// The old one follows, and takes the partition back when the ring says so.
+	require.Eventually(t, func() bool { return old.Position().Index == 3 }, 5*time.Second, time.Millisecond)
+	heir.stop()
+	named.Store(true)
+	back := old.ok(ab, send("ann", "ben", 3))
+	require.Equal(t, domain.Seq(4), back.Seq)
+	require.Len(t, old.feed.all(t), 4)
+	requireFold(t, d, old)
+	old.stop()
+}
+
+func TestClockThatJumpsBack(t *testing.T) {
+	d := newDisk(t)
+	var back atomic.Int64
+	now := func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
+	r := start(t, d, func(c *shard.Config) { c.Now = now })
+	ab := direct("ann", "ben")
+	one := r.ok(ab, send("ann", "ben", 1))
+	back.Store(int64(24 * time.Hour))
+	two := r.ok(ab, send("ann", "ben", 2))
+	require.Greater(t, two.T, one.T)
+	r.stop()
+
+	r = start(t, d, func(c *shard.Config) { c.Now = now })
+	defer r.stop()
+	three := r.ok(ab, send("ann", "ben", 3))
+	require.Greater(t, three.T, two.T)
+	requireFold(t, d, r)
+}
+
+func TestCutLogHalts(t *testing.T) {
+	d := newDisk(t)
+	r := start(t, d, func(c *shard.Config) { c.Settings.FlushEvery = time.Hour })
+	for i := range 10 {
+		r.ok(direct("ann", "ben"), send("ann", "ben", uint64(i+1)))
+	}
+	r.stop()
+	require.NoError(t, d.store.Drop(t.Context(), shard.Checkpoints))
+	require.NoError(t, d.log.Trim(t.Context(), partition, 5))
+	r = start(t, d, nil)
+	require.Eventually(t, func() bool {
+		err := r.Ready()
+		return err != nil && domain.CodeOf(r.do(direct("ann", "ben"), send("ann", "ben", 99)).Err) == domain.Busy
+	}, 5*time.Second, 10*time.Millisecond)
+	require.ErrorContains(t, r.Ready(), "halted")
+	r.stop()
+}
+
+func TestCheckpointTrailsByTheLag(t *testing.T) {
+	d := newDisk(t)
+	lag := func(c *shard.Config) { c.Settings.CheckpointLag = 300 * time.Millisecond }
+	r := start(t, d, lag)
+	ab := direct("ann", "ben")
+	for i := range 10 {
+		r.ok(ab, send("ann", "ben", uint64(i+1)))
+	}
+	r.stop()
+	r = start(t, d, nil)
+	defer r.stop()
+	r.ready()
+	requireFold(t, d, r)
+	require.Equal(t, domain.Index(10), r.Position().Index, "the tail was replayed from the log")
+	res := r.ok(ab, send("ann", "ben", 5))
+	require.True(t, res.Repeat)
+}
