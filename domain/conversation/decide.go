@@ -81,7 +81,8 @@ func (r Rules) Decide(st domain.Stream, v domain.View, cmd domain.Command, _ tim
 
 // send decides a message: first who takes part because of it, then the message itself.
 func (r Rules) send(st domain.Stream, v domain.View, c *SendMessage) (domain.Decision, error) {
-	if d, done, err := admit(st, v, &c.Sender, &c.To); done {
+	from := memberOf(v, c.Sender.User)
+	if d, done, err := admit(st, v, &c.Sender, &c.To, from); done {
 		return d, err
 	}
 	if !c.Unchecked && (c.Sender.Incarnation == 0 || c.To.Incarnation == 0) {
@@ -90,7 +91,7 @@ func (r Rules) send(st domain.Stream, v domain.View, c *SendMessage) (domain.Dec
 	if err := message.Check(c.Envelope, r.limits); err != nil {
 		return domain.Decision{}, err
 	}
-	head, from := headOf(v), memberOf(v, c.Sender.User)
+	head := headOf(v)
 	bodies := make([]domain.Body, 0, 3)
 	if joins(from, c.Sender.Incarnation) {
 		from = &Member{}
@@ -132,10 +133,11 @@ func sent(c *SendMessage, head *Head, from *Member) MessageSent {
 
 // receipt decides a receipt for one message.
 func receipt(st domain.Stream, v domain.View, s *Sender, to *Recipient, id domain.MessageID, body func() Event) (domain.Decision, error) {
-	if d, done, err := admit(st, v, s, to); done {
+	m := memberOf(v, s.User)
+	if d, done, err := admit(st, v, s, to, m); done {
 		return d, err
 	}
-	if head := headOf(v); id == 0 || id > head.T || !takesPart(memberOf(v, s.User), s.Incarnation) {
+	if id == 0 || id > headOf(v).T || !takesPart(m, s.Incarnation) {
 		return domain.Decision{}, domain.Refuse(domain.NotFound, "no such message")
 	}
 	return domain.Decision{Bodies: []domain.Body{body()}}, nil
@@ -143,10 +145,10 @@ func receipt(st domain.Stream, v domain.View, s *Sender, to *Recipient, id domai
 
 // readAll decides a conversation's receipt. There always is one, even when nothing was unread: the peer's SDK waits for it.
 func readAll(st domain.Stream, v domain.View, c *ReadConversation) (domain.Decision, error) {
-	if d, done, err := admit(st, v, &c.Sender, &c.To); done {
+	m := memberOf(v, c.Sender.User)
+	if d, done, err := admit(st, v, &c.Sender, &c.To, m); done {
 		return d, err
 	}
-	m := memberOf(v, c.Sender.User)
 	if !takesPart(m, c.Sender.Incarnation) {
 		return domain.Decision{}, domain.Refuse(domain.NotFound, "no such conversation")
 	}
@@ -157,8 +159,8 @@ func readAll(st domain.Stream, v domain.View, c *ReadConversation) (domain.Decis
 }
 
 // admit is what all commands begin with: the stream is that of the two users, a repeat gets its first answer (whatever has changed since),
-// and who was registered anew does not speak with an old session. done means that the command is answered.
-func admit(st domain.Stream, v domain.View, s *Sender, to *Recipient) (d domain.Decision, done bool, err error) {
+// and who was registered anew does not speak with an old session. m is the sender's row. done means that the command is answered.
+func admit(st domain.Stream, v domain.View, s *Sender, to *Recipient, m *Member) (d domain.Decision, done bool, err error) {
 	if !between(st, s.User, to.User) {
 		return d, true, domain.Refuse(domain.BadRequest, "the stream is not that of the two users")
 	}
@@ -171,7 +173,7 @@ func admit(st domain.Stream, v domain.View, s *Sender, to *Recipient) (d domain.
 			return domain.Decision{Repeat: true, Seq: first.Seq, T: first.T}, true, nil
 		}
 	}
-	if m := memberOf(v, s.User); m != nil && s.Incarnation > 0 && s.Incarnation < m.Incarnation {
+	if m != nil && s.Incarnation > 0 && s.Incarnation < m.Incarnation {
 		return d, true, domain.Refuse(domain.TokenRevoked, "the account was registered anew")
 	}
 	return d, false, nil
