@@ -128,8 +128,8 @@ func (p Partition) IsRooms() bool { return p >= FirstRooms && p < FirstNode }
 // Offset is a position in a partition's log. Every offset that is kept means the next to read.
 type Offset int64
 
-// Term numbers the owners of a partition; Index numbers its commits, densely from 1.
-type (
-	Term  uint64
-	Index uint64
-)
+// Term numbers the owners of a partition, from 1.
+type Term uint64
+
+// Index numbers the commits of a partition, densely from 1.
+type Index uint64

@@ -17,10 +17,7 @@ const (
 // NextT returns the id of the next event of a log: at now, or just above the given floor when the clock stands still or went back.
 // floor is the highest of the log's last T and the asof of every row that the event touches.
 func NextT(now time.Time, floor T, number Partition) T {
-	us := now.UnixMicro() - epochMicro
-	if us < 0 {
-		us = 0
-	}
+	us := max(now.UnixMicro()-epochMicro, 0)
 	t := T(us)<<numberBits | T(number)
 	if t <= floor {
 		t = (floor>>numberBits+1)<<numberBits | T(number)

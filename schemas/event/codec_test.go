@@ -97,17 +97,20 @@ func TestMarkersComeBack(t *testing.T) {
 			pb    *eventpb.Record
 		}{
 			{
-				event.EncodeClaim(h, claim.Node, claim.Nonce), event.Record{Header: h, Claim: claim},
+				event.EncodeClaim(h, claim.Node, claim.Nonce),
+				event.Record{Header: h, Claim: claim},
 				&eventpb.Record{Content: &eventpb.Record_Claim{Claim: &eventpb.Claim{Node: claim.Node, Nonce: claim.Nonce}}},
 			},
 			{
-				event.AppendSlotClosed(nil, h, closed), event.Record{Header: h, SlotClosed: closed},
+				event.AppendSlotClosed(nil, h, closed),
+				event.Record{Header: h, SlotClosed: closed},
 				&eventpb.Record{Content: &eventpb.Record_SlotClosed{SlotClosed: &eventpb.SlotClosed{
 					Slot: uint32(closed.Slot), T: uint64(closed.T), Causes: protoCauses(closed.Causes),
 				}}},
 			},
 			{
-				event.AppendSlotOpened(nil, h, opened), event.Record{Header: h, SlotOpened: opened},
+				event.AppendSlotOpened(nil, h, opened),
+				event.Record{Header: h, SlotOpened: opened},
 				&eventpb.Record{Content: &eventpb.Record_SlotOpened{SlotOpened: &eventpb.SlotOpened{
 					Slot: uint32(opened.Slot), T: uint64(opened.T), From: uint32(opened.From), Closed: uint64(opened.Closed),
 				}}},
@@ -167,7 +170,7 @@ func TestUndecodable(t *testing.T) {
 		"t that stands still":    commit(append(slices.Clone(ev), ev...)...),
 		"a sealed message":       commit(2<<3|2, 6, 11<<3|2, 4, 0x82, 0x01, 1, 'x'),
 		"a wrong wire type":      commit(2<<3|2, 5, 0xca, 0x02, 2, 1<<3|5, 0),
-		"an incarnation of 2^32": commit(2<<3|2, 9, 0xca, 0x02, 6, 1<<3|0, 0x80, 0x80, 0x80, 0x80, 0x10),
+		"an incarnation of 2^32": commit(2<<3|2, 9, 0xca, 0x02, 6, 1<<3, 0x80, 0x80, 0x80, 0x80, 0x10),
 		"field 0":                append(slices.Clone(h), 0, 0),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -102,12 +102,13 @@ func (l *Line) Flag(key string, value bool) {
 
 // String returns the line.
 func (l *Line) String() string {
-	out := l.Word
+	words := []string{l.Word}
 	for _, f := range l.fields {
-		out += " " + f[0]
-		if f[1] != "true" {
-			out += "=" + f[1]
+		if f[1] == "true" {
+			words = append(words, f[0])
+		} else {
+			words = append(words, f[0]+"="+f[1])
 		}
 	}
-	return out
+	return strings.Join(words, " ")
 }

@@ -35,11 +35,13 @@ type view struct {
 	needs []domain.PartID
 }
 
+// Head implements domain.View.
 func (v view) Head() domain.HeadRow {
 	head, _ := v.s.Rows[domain.PartHead].(domain.HeadRow)
 	return head
 }
 
+// Part implements domain.View.
 func (v view) Part(id domain.PartID) domain.Row {
 	if !slices.Contains(v.needs, id) {
 		panic(fmt.Sprintf("Decide reads %q, Needs names %q", id, v.needs))

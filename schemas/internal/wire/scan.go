@@ -6,6 +6,7 @@ package wire
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -98,7 +99,7 @@ func (s *Scan) Bytes() []byte {
 	if len(s.B) == 0 {
 		return nil
 	}
-	return s.B[:len(s.B):len(s.B)]
+	return slices.Clip(s.B)
 }
 
 // String returns the bytes just read as a string.
