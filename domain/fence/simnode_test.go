@@ -35,6 +35,7 @@ type simNode struct {
 	life       int
 	frozen     time.Duration
 	skew, wall time.Duration // of the two clocks
+	doomed     bool          // it had read records that the log lost
 	wake       int           // the last rest
 
 	o       *Owner
@@ -102,7 +103,7 @@ func (n *simNode) start() {
 	if n.w.shell.has(checkpointed) {
 		place.Term = 0
 	}
-	n.lastT = n.w.store.t
+	n.lastT, n.doomed = n.w.store.t, n.w.storeDoomed
 	n.o = NewOwner(place, Config{
 		Claim: n.claimBody, Jitter: uint64(n.id), omit: n.w.omit,
 		Settle: 60 * simMilli, Follow: 15 * simMilli, Poll: 20 * simMilli, BackoffMin: 3 * simMilli, BackoffMax: 40 * simMilli, Sends: 3,
@@ -320,7 +321,7 @@ func (n *simNode) obey(effects []Effect) {
 
 // found applies an accepted commit: one path for those of others and one's own.
 func (n *simNode) found(r Record, inherited bool) {
-	if err := n.w.log.known(r); err != nil && (!n.w.truncated || inherited && n.w.log.broken == nil) {
+	if err := n.w.log.known(r); err != nil && !n.doomed {
 		n.w.fail("node %d: %w", n.id, err)
 	}
 	ev := parseSimEvent(r.Value)
@@ -386,8 +387,10 @@ func (n *simNode) flushRow(f *simFlush, stream uint8) {
 }
 
 func (n *simNode) flushPlace(f *simFlush) {
+	doomed, whole := n.doomed, !n.w.truncated
 	n.write(func() {
 		n.w.checkPlace(f.upTo.rec.After, f.upTo.ev.t)
+		n.w.storeDoomed = n.w.storeDoomed || doomed || whole == n.w.truncated
 		n.w.store.pass(f.upTo.rec.After, f.upTo.ev.t)
 	}, func() {
 		for len(n.tail) > 0 && n.tail[0].rec.Offset < f.upTo.rec.After.Next {

@@ -31,10 +31,13 @@ type simWorld struct {
 	named     int
 	refused   map[[2]uint64]bool // batches that the log never takes
 	truncated bool
-	frozenLog bool // nothing lands any more
-	failure   error
-	nonce     uint64
-	trace     func(format string, args ...any)
+	// storeDoomed: the checkpoint is above the end of the truncated log. Whoever had read what was lost halts when it sees a low end or
+	// a low answer. When the log has grown past that place before, only a later commit's prev tells: such nodes may be misled until then.
+	storeDoomed bool
+	frozenLog   bool // nothing lands any more
+	failure     error
+	nonce       uint64
+	trace       func(format string, args ...any)
 }
 
 // simFaults are the chances of a run, in per mille of each request or of each quarter of a millisecond.
@@ -231,6 +234,11 @@ func (w *simWorld) truncate() {
 	w.note("the log loses %d of %d records", lost, len(w.log.records))
 	w.log.truncate(lost)
 	w.truncated, w.frozenLog = true, w.faults.still
+	w.storeDoomed = w.store.place.Next > w.log.end
+	for _, n := range w.nodes {
+		under := n.o.way != 0 && n.o.wayDo == DoAppend // its answer may tell of what was lost
+		n.doomed = n.doomed || under || n.o.Position().Next > w.log.end
+	}
 }
 
 // calm ends the faults: what was sent still arrives, but from now on everything works.
