@@ -148,12 +148,12 @@ func largeValues(t *testing.T, open OpenLog) {
 	l := open()
 	var values []string
 	for i := range 4 {
-		values = append(values, string(bytes.Repeat([]byte{byte('a' + i)}, 200_000+i)))
+		values = append(values, string(bytes.Repeat([]byte{byte('a' + i)}, 100_000+i)))
 	}
 	mustAppend(t, l, chats, plain("small"))
 	mustAppend(t, l, chats, plain(values...))
 	mustAppend(t, l, chats, plain("small"))
-	for _, maxBytes := range []int{1, 300_000, 10 << 20} {
+	for _, maxBytes := range []int{1, 250_000, 10 << 20} {
 		wantValues(t, readAll(t, l, chats, 1, maxBytes)[:4], values...)
 	}
 }

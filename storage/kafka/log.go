@@ -1,0 +1,117 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl/plain"
+
+	"parley/domain"
+)
+
+// Log is the log on Kafka.
+type Log struct {
+	o         Options
+	client    *kafkago.Client
+	transport *kafkago.Transport
+	stop      context.CancelFunc
+	metrics   *metrics
+}
+
+// Settings of the connection: metadata are not refreshed after a change of leaders but only by time, and a stopped broker still accepts
+// connections.
+const (
+	metadataTTL = 500 * time.Millisecond
+	dialTimeout = time.Second
+)
+
+// Open connects and verifies the topics (Verify), except for Dev, which makes them when they are missing.
+func Open(ctx context.Context, o Options) (*Log, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	l := newLog(o)
+	check := l.Verify
+	if o.Dev {
+		check = l.create
+	}
+	if err := check(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open kafka log: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+func newLog(o Options) *Log {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &Log{o: o, stop: stop, metrics: newMetrics(o.Metrics)}
+	l.transport = &kafkago.Transport{
+		ClientID: "parley", DialTimeout: dialTimeout, MetadataTTL: metadataTTL, TLS: o.TLS, Context: ctx,
+	}
+	for _, t := range o.topics() {
+		l.transport.MetadataTopics = append(l.transport.MetadataTopics, t.name)
+	}
+	if o.User != "" {
+		l.transport.SASL = plain.Mechanism{Username: o.User, Password: o.Password}
+	}
+	l.client = &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Timeout: o.RequestTimeout, Transport: l.transport}
+	return l
+}
+
+// Close closes the connections. Appends on their way have an unknown outcome.
+func (l *Log) Close() error {
+	l.stop()
+	l.transport.CloseIdleConnections()
+	return nil
+}
+
+// limited gives ctx the deadline that kafka-go needs: requests do not end when a context is merely cancelled.
+func (l *Log) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, l.o.RequestTimeout)
+}
+
+// timely makes the end of a connection's patience that of the context, from which kafka-go takes it.
+func timely(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return err
+}
+
+// Bounds returns the first offset of p that can be read and the next to be written, as far as all in-sync replicas have it.
+func (l *Log) Bounds(ctx context.Context, p domain.Partition) (start, end domain.Offset, err error) {
+	start, end, err = l.bounds(ctx, p)
+	if err != nil {
+		return 0, 0, fmt.Errorf("bounds of partition %d: %w", p, err)
+	}
+	return start, end, nil
+}
+
+func (l *Log) bounds(ctx context.Context, p domain.Partition) (start, end domain.Offset, err error) {
+	name, number, err := l.o.place(p)
+	if err != nil {
+		return 0, 0, err
+	}
+	ctx, cancel := l.limited(ctx)
+	defer cancel()
+	res, err := l.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{
+		name: {kafkago.FirstOffsetOf(number), kafkago.LastOffsetOf(number)},
+	}})
+	if err != nil {
+		return 0, 0, timely(err)
+	}
+	for _, got := range res.Topics[name] {
+		switch {
+		case got.Partition != number:
+		case got.Error != nil:
+			return 0, 0, got.Error
+		case got.FirstOffset >= 0 && got.LastOffset >= got.FirstOffset:
+			return domain.Offset(got.FirstOffset), domain.Offset(got.LastOffset), nil
+		}
+	}
+	return 0, 0, errors.New("the answer lacks the partition")
+}

@@ -1,0 +1,98 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/domain"
+)
+
+// Options of the log. Brokers, Chats and Rooms are needed, the rest has defaults.
+type Options struct {
+	Brokers []string // host:port of some brokers
+	Prefix  string   // of the topics' names; "": "parley."
+	Chats   int      // partitions of chats, 1 to 2048
+	Rooms   int      // partitions of rooms, 1 to 1024
+
+	// Fencing gives commits producer ids, epochs and sequences. Without it brokers neither refuse older terms nor drop repeats.
+	Fencing bool
+	// Dev makes missing topics, with one replica, and accepts settings that can lose data.
+	Dev bool
+	// Retention is how long chats and rooms must be kept at least; 0: for ever.
+	Retention time.Duration
+
+	TLS      *tls.Config
+	User     string // SASL PLAIN
+	Password string
+
+	RequestTimeout time.Duration // 0: 10 s. A broker waits half of it for its replicas
+	Logger         *slog.Logger
+	Metrics        prometheus.Registerer // nil: none
+}
+
+// Validate reports everything that is wrong.
+func (o Options) Validate() error {
+	var problems []error
+	if len(o.Brokers) == 0 {
+		problems = append(problems, errors.New("kafka: no brokers"))
+	}
+	if o.Chats < 1 || o.Chats > int(domain.FirstRooms) {
+		problems = append(problems, fmt.Errorf("kafka: chats has %d partitions, allowed are 1 to %d", o.Chats, domain.FirstRooms))
+	}
+	if most := int(domain.FirstNode - domain.FirstRooms); o.Rooms < 1 || o.Rooms > most {
+		problems = append(problems, fmt.Errorf("kafka: rooms has %d partitions, allowed are 1 to %d", o.Rooms, most))
+	}
+	if o.RequestTimeout < 0 || o.Retention < 0 {
+		problems = append(problems, errors.New("kafka: a negative duration"))
+	}
+	return errors.Join(problems...)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Prefix == "" {
+		o.Prefix = "parley."
+	}
+	if o.RequestTimeout == 0 {
+		o.RequestTimeout = 10 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// topic is one of the log's topics.
+type topic struct {
+	name       string
+	partitions int
+	compacted  bool
+}
+
+func (o Options) topics() []topic {
+	return []topic{
+		{name: o.Prefix + "chats", partitions: o.Chats},
+		{name: o.Prefix + "rooms", partitions: o.Rooms},
+		{name: o.Prefix + "control", partitions: 1, compacted: true},
+	}
+}
+
+var errNoPartition = errors.New("there is no such partition")
+
+// place returns the topic and Kafka's number of a partition.
+func (o Options) place(p domain.Partition) (name string, number int, err error) {
+	switch {
+	case p == domain.Control:
+		return o.Prefix + "control", 0, nil
+	case p.IsRooms() && int(p-domain.FirstRooms) < o.Rooms:
+		return o.Prefix + "rooms", int(p - domain.FirstRooms), nil
+	case p < domain.FirstRooms && int(p) < o.Chats:
+		return o.Prefix + "chats", int(p), nil
+	default:
+		return "", 0, fmt.Errorf("partition %d: %w", p, errNoPartition)
+	}
+}
