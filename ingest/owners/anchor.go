@@ -31,7 +31,7 @@ func (o *Owners) writeAnchor(ctx context.Context, p domain.Partition) error {
 	s := o.shards[p]
 	at := s.Place()
 	old, _ := o.cfg.Control.Anchor(p)
-	if s.Ready() != nil || at.Index == 0 || at.Offset < old.Offset {
+	if ready := s.Ready() == nil; !ready || at.Index == 0 || at.Offset < old.Offset {
 		return nil
 	}
 	return o.cfg.Control.PutAnchor(ctx, control.Anchor{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -66,7 +67,8 @@ func node(t *testing.T, dir string) (o *owners.Owners, c *control.Control, f *fe
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- o.Run(ctx) }()
+	running := o
+	go func() { done <- running.Run(ctx) }()
 	return o, c, f, func() {
 		cancel()
 		require.NoError(t, <-done)
@@ -108,7 +110,7 @@ func TestStreamsGoToTheirPartitions(t *testing.T) {
 
 	o, _, _, stop = node(t, dir)
 	defer stop()
-	rows, err := o.Heads(t.Context(), append(ids, domain.UserStream(app, "nobody")))
+	rows, err := o.Heads(t.Context(), append(slices.Clone(ids), domain.UserStream(app, "nobody")))
 	require.NoError(t, err)
 	for i := range ids {
 		require.Equal(t, fmt.Sprint(i), rows[i].(*user.Head).UUID)

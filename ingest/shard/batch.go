@@ -37,9 +37,6 @@ type batch struct {
 
 func (b *batch) len() int { return len(b.entries) }
 
-// last returns the index of the batch's last commit.
-func (b *batch) last() domain.Index { return b.first + domain.Index(len(b.entries)) - 1 }
-
 // records cuts the buffer into keys and values. The buffer must not change afterwards.
 func (b *batch) records() (keys, values [][]byte) {
 	keys, values = make([][]byte, len(b.entries)), make([][]byte, len(b.entries))

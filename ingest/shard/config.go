@@ -118,12 +118,26 @@ func (s Settings) Validate() error {
 		name  string
 		value int
 	}{
-		{"mailbox", s.Mailbox}, {"deadline", int(s.Deadline)}, {"commit_bytes", s.CommitBytes}, {"batch_commits", s.BatchCommits},
-		{"batch_bytes", s.BatchBytes}, {"small_batch", s.SmallBatch}, {"batch_wait", int(s.BatchWait)},
-		{"append_timeout", int(s.AppendTimeout)}, {"tail_commits", s.TailCommits}, {"tail_bytes", s.TailBytes}, {"cache_rows", s.CacheRows},
-		{"flush_every", int(s.FlushEvery)}, {"flush_rows", s.FlushRows}, {"flush_timeout", int(s.FlushTimeout)},
-		{"checkpoint_lag", int(s.CheckpointLag)}, {"load_rows", s.LoadRows}, {"loaders", s.Loaders}, {"load_timeout", int(s.LoadTimeout)},
-		{"retry_after", int(s.RetryAfter)}, {"stop_timeout", int(s.StopTimeout)},
+		{"mailbox", s.Mailbox},
+		{"deadline", int(s.Deadline)},
+		{"commit_bytes", s.CommitBytes},
+		{"batch_commits", s.BatchCommits},
+		{"batch_bytes", s.BatchBytes},
+		{"small_batch", s.SmallBatch},
+		{"batch_wait", int(s.BatchWait)},
+		{"append_timeout", int(s.AppendTimeout)},
+		{"tail_commits", s.TailCommits},
+		{"tail_bytes", s.TailBytes},
+		{"cache_rows", s.CacheRows},
+		{"flush_every", int(s.FlushEvery)},
+		{"flush_rows", s.FlushRows},
+		{"flush_timeout", int(s.FlushTimeout)},
+		{"checkpoint_lag", int(s.CheckpointLag)},
+		{"load_rows", s.LoadRows},
+		{"loaders", s.Loaders},
+		{"load_timeout", int(s.LoadTimeout)},
+		{"retry_after", int(s.RetryAfter)},
+		{"stop_timeout", int(s.StopTimeout)},
 	} {
 		positive(f.name, f.value)
 	}

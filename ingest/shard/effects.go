@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"parley/domain"
@@ -110,6 +111,7 @@ func (s *Shard) onOwned(e fence.Owned) {
 	s.owned, s.everOwned = true, true
 	s.serving.Store(true)
 	s.nextIndex = e.First
+	s.appendErr = nil // the claim is in, whatever its append answered
 	s.metrics.claims.Inc()
 	s.metrics.owned.Set(1)
 	s.log.Info("partition owned", "term", uint64(e.Term), "index", uint64(e.First), "tail", s.tail.len())
@@ -146,7 +148,7 @@ func (s *Shard) onAcked(e fence.Acked) {
 	}
 	s.lastBatch = b.len()
 	b.reset(b.tries == 1)
-	s.logWorks()
+	s.appendWorks()
 }
 
 // onVoid gives up the batch in flight: its commands moved, and what was decided after it is decided again.
@@ -180,8 +182,8 @@ func (s *Shard) redecide() {
 	}
 	s.nextIndex = b.first
 	back := make([]*pending, 0, len(b.waiters))
-	for i := len(b.waiters) - 1; i >= 0; i-- {
-		p := b.waiters[i].p
+	for _, w := range slices.Backward(b.waiters) {
+		p := w.p
 		if p.answered {
 			continue
 		}
@@ -192,9 +194,7 @@ func (s *Shard) redecide() {
 		}
 		back = append(back, p)
 	}
-	for i, j := 0, len(back)-1; i < j; i, j = i+1, j-1 {
-		back[i], back[j] = back[j], back[i]
-	}
+	slices.Reverse(back)
 	s.queue.unshift(back)
 	b.reset(true)
 }

@@ -68,34 +68,42 @@ func (s *Shard) onIO(r ioResult) {
 	switch {
 	case r.do == fence.DoAppend && r.err != nil:
 		s.metrics.appendFails.Inc()
-		s.logFailed("append", r.err)
+		s.logFailed("append", &s.appendErr, r.err)
 		s.obey(s.owner.OnAppend(now, r.id, fence.Unknown, 0))
 	case r.do == fence.DoAppend:
-		s.logWorks()
+		s.appendWorks()
 		s.obey(s.owner.OnAppend(now, r.id, fence.Landed, r.base))
 	case r.err != nil:
 		if r.id == s.reading {
-			s.logFailed("read", r.err)
+			s.logFailed("read", &s.readErr, r.err)
 		}
 		s.obey(s.owner.OnReadFailed(now, r.id, r.err))
 	default:
+		s.readWorks()
 		s.obey(s.owner.OnRead(now, r.id, r.records, r.end))
 	}
 }
 
 // logFailed notes why the log does not work; the fence tries again.
-func (s *Shard) logFailed(call string, err error) {
-	if s.logErr == nil {
+func (s *Shard) logFailed(call string, was *error, err error) {
+	if *was == nil {
 		s.log.Warn("log does not answer", "call", call, "error", err)
 	}
-	s.logErr = err
+	*was = err
 	s.setReady()
 }
 
-func (s *Shard) logWorks() {
-	if s.logErr != nil {
-		s.log.Info("log answers again")
-		s.logErr = nil
+func (s *Shard) appendWorks() {
+	if s.appendErr != nil {
+		s.log.Info("log takes appends again")
+		s.appendErr = nil
+		s.setReady()
+	}
+}
+
+func (s *Shard) readWorks() {
+	if s.readErr != nil {
+		s.readErr = nil
 		s.setReady()
 	}
 }

@@ -152,6 +152,7 @@ func (s *Shard) onLoaded(res loadResult, now time.Time) {
 			s.brokenRow(l, err)
 			continue
 		}
+		delete(s.broken, l.name)
 		s.install(l, res.rows[i].v)
 	}
 	s.metrics.evicted.Add(float64(s.cache.shrink()))
@@ -178,8 +179,11 @@ func (s *Shard) install(l *load, stored *version) {
 
 // brokenRow fails all that waits for a row that cannot be read. The checkpoint cannot pass it either: an operator must look.
 func (s *Shard) brokenRow(l *load, err error) {
-	s.log.Error("row in the store cannot be read", "stream", string(l.name.stream), "part", string(l.name.part), "error", err)
-	s.metrics.broken.Inc()
+	if _, known := s.broken[l.name]; !known {
+		s.broken[l.name] = struct{}{}
+		s.log.Error("row in the store cannot be read", "stream", string(l.name.stream), "part", string(l.name.part), "error", err)
+		s.metrics.broken.Inc()
+	}
 	l.fail(errBroken)
 	if st := s.cache.get(l.name.stream); st != nil {
 		for _, p := range st.waiting {

@@ -30,7 +30,7 @@ func (s *Shard) Run(ctx context.Context) error {
 	defer s.drain()
 	defer cancel()
 	if err := s.begin(ctx); err != nil {
-		return nil //nolint:nilerr // ctx ended before the checkpoint could be read: nothing was begun
+		return nil // ctx ended before the checkpoint could be read: nothing was begun
 	}
 	if s.loop(ctx, io) {
 		s.stop(io)
@@ -197,6 +197,14 @@ func (s *Shard) receive(now time.Time) {
 
 // receiveReads answers reads, or keeps them until the partition is owned.
 func (s *Shard) receiveReads() {
+	if s.halted != nil {
+		for _, r := range append(s.held, s.asked...) {
+			r.fail(errHaltedBusy)
+		}
+		s.held = nil
+		clear(s.asked)
+		return
+	}
 	if !s.owned {
 		s.held = append(s.held, s.asked...)
 		clear(s.asked)

@@ -100,9 +100,16 @@ func (s *Shard) await(ctx context.Context, r *read) error {
 	}
 }
 
+// loadsPerBatch bounds the rows that readers can make wait for the store, in loads of Settings.LoadRows.
+const loadsPerBatch = 64
+
 // answerRead fills in what is loaded and asks for the rest.
 func (s *Shard) answerRead(r *read) {
 	if r.gone.Load() {
+		return
+	}
+	if len(s.loads)+len(r.names) > loadsPerBatch*s.set.LoadRows {
+		r.fail(errReadsFull)
 		return
 	}
 	for i, n := range r.names {

@@ -31,7 +31,8 @@ type Shard struct {
 	owned     bool
 	everOwned bool
 	halted    error
-	logErr    error // of the last append or read; nil: it answered
+	appendErr error // of the last append; nil: it was answered
+	readErr   error // of the last read of the log
 	storeErr  error // of the last load of the checkpoint
 
 	nextIndex domain.Index // of the next commit to be decided
@@ -51,6 +52,7 @@ type Shard struct {
 	loading   int     // fetches under way
 	loadFails int
 	loadAgain time.Time
+	broken    map[rowName]struct{} // rows in the store that could not be read when last tried
 
 	flushing   bool
 	flushes    uint64
@@ -89,7 +91,7 @@ func New(cfg Config) (*Shard, error) {
 		mail:    newMailbox(cfg.Settings.Mailbox),
 		cache:   newCache(cfg.Settings.CacheRows),
 		forming: &batch{}, flight: &batch{},
-		waits: make(map[*stream]struct{}), loads: make(map[rowName]*load),
+		waits: make(map[*stream]struct{}), loads: make(map[rowName]*load), broken: make(map[rowName]struct{}),
 		ioResults: make(chan ioResult), loadResults: make(chan loadResult), flushResults: make(chan flushed),
 		cancelRead: func() {},
 	}
@@ -138,14 +140,18 @@ func (s *Shard) setReady() {
 	switch {
 	case s.halted != nil:
 		err = fmt.Errorf("halted: %w", s.halted)
-	case s.logErr != nil:
-		err = fmt.Errorf("log: %w", s.logErr)
+	case s.appendErr != nil:
+		err = fmt.Errorf("log: %w", s.appendErr)
+	case s.readErr != nil:
+		err = fmt.Errorf("log: %w", s.readErr)
 	case s.storeErr != nil:
 		err = fmt.Errorf("store: %w", s.storeErr)
 	case !s.owned:
 		err = errTakingOver
 	case s.tailFull():
 		err = errTailFull
+	case len(s.broken) > 0:
+		err = fmt.Errorf("store: %d rows cannot be read", len(s.broken))
 	default:
 		s.why.Store(nil)
 		return

@@ -31,8 +31,11 @@ var (
 		ID: 3, Name: "checkpoints",
 		Partition: []table.Field{{Name: "partition", Type: table.Uint64}},
 		Cells: []table.Field{
-			{Name: "offset", Type: table.Uint64}, {Name: "term", Type: table.Uint64}, {Name: "index", Type: table.Uint64},
-			{Name: "prev", Type: table.Uint64}, {Name: "t", Type: table.Uint64},
+			{Name: "offset", Type: table.Uint64},
+			{Name: "term", Type: table.Uint64},
+			{Name: "index", Type: table.Uint64},
+			{Name: "prev", Type: table.Uint64},
+			{Name: "t", Type: table.Uint64},
 		},
 	}
 )

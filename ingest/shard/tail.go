@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"slices"
+
 	"parley/domain"
 	"parley/domain/fence"
 )
@@ -69,11 +71,8 @@ func (s *stream) foldCommit(part domain.PartID, v *version, c *domain.Commit, to
 			continue
 		}
 		touched = s.rules.Touches(touched[:0], s.parsed, ev)
-		for _, id := range touched {
-			if id == part {
-				v = &version{row: s.rules.Evolve(s.parsed, part, v.row, ev), asof: ev.T}
-				break
-			}
+		if slices.Contains(touched, part) {
+			v = &version{row: s.rules.Evolve(s.parsed, part, v.row, ev), asof: ev.T}
 		}
 	}
 	return v, touched
