@@ -23,8 +23,8 @@ var rooms = map[string][]string{
 	"ingest":      {"domain", "schemas"},
 	"delivery":    {"domain", "schemas"},
 	"storage":     {"domain", "schemas"},
-	"cmd":         {"domain", "schemas", "projections", "ingest", "delivery", "storage"},
-	"ops":         {"domain", "schemas"},
+	"cmd":         {"domain", "schemas", "projections", "ingest", "delivery", "storage", "ops"},
+	"ops":         {"domain", "schemas", "delivery"}, // delivery for its client, with which servers are loaded from outside
 }
 
 // owners gives each library that must not spread the one place that may import it. Prefixes match whole path elements.

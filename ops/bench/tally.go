@@ -1,0 +1,71 @@
+package bench
+
+import "math/bits"
+
+// bitmap holds a bit for each message of a pair.
+type bitmap []uint64
+
+func newBitmap(n int) bitmap { return make(bitmap, (n+63)/64) }
+
+func (b bitmap) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bitmap) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+
+func (b bitmap) count() (n int) {
+	for _, w := range b {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// missing returns how many bits of want are not in b.
+func (b bitmap) missing(want bitmap) (n int) {
+	for i, w := range want {
+		n += bits.OnesCount64(w &^ b[i])
+	}
+	return n
+}
+
+// tally judges what a receiver gets from its sender.
+type tally struct {
+	seen     bitmap
+	last     int // the highest so far, -1 before the first
+	repeats  int
+	disorder int // arrived after a later one
+	strange  int // not of this pair
+}
+
+func (t *tally) add(seq int) {
+	switch {
+	case t.seen.has(seq):
+		t.repeats++
+	case seq < t.last:
+		t.disorder++
+	}
+	t.seen.set(seq)
+	t.last = max(t.last, seq)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// putHex writes v over all of b.
+func putHex(b []byte, v uint64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = hexDigits[v&15]
+		v >>= 4
+	}
+}
+
+// parseHex reads what putHex has written.
+func parseHex(b []byte) (v uint64, ok bool) {
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9':
+			v = v<<4 | uint64(c-'0')
+		case c >= 'a' && c <= 'f':
+			v = v<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return v, true
+}
