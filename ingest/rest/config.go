@@ -36,10 +36,10 @@ type Apps interface {
 	App(id domain.AppID) (App, bool)
 }
 
-// Tokens signs and verifies tokens. Verify refuses with TokenExpired and Unauthorized.
+// Tokens signs and verifies tokens, as a token.Signer does.
 type Tokens interface {
-	Sign(c token.Claims) (string, error)
-	Verify(tok string, now time.Time) (token.Claims, error)
+	Sign(c token.Claims) (token.Token, error)
+	Verify(t token.Token, now time.Time) (token.Claims, error)
 }
 
 // HistoryQuery asks for messages of a stream as one user may see them. Its fields are those of projections/queries.

@@ -12,6 +12,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	limited  *prometheus.CounterVec
 	waits    *prometheus.CounterVec
+	unsent   *prometheus.CounterVec
 	hashing  prometheus.Histogram
 	panics   prometheus.Counter
 }
@@ -30,6 +31,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		waits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "parley_rest_waits_total", Help: "Waits for read models after a change; late: answered before they had passed it.",
 		}, []string{"outcome"}),
+		unsent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "parley_rest_unsent_total", Help: "Messages that were not accepted, by reason.",
+		}, []string{"reason"}),
 		hashing: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "parley_rest_hash_seconds", Help: "Time of hashing or checking a password, waiting included.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 12),
@@ -37,12 +41,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_rest_panics_total", Help: "Calls that ended in a panic."}),
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.seconds, m.limited, m.waits, m.hashing, m.panics)
+		r.MustRegister(m.requests, m.seconds, m.limited, m.waits, m.unsent, m.hashing, m.panics)
 	}
 	return m
 }
 
 func (m *metrics) answered(api string, status int, took time.Duration) {
-	m.requests.WithLabelValues(api, strconv.Itoa(status)).Inc()
+	m.requests.WithLabelValues(api, statusText(status)).Inc()
 	m.seconds.WithLabelValues(api).Observe(took.Seconds())
 }
+
+func statusText(status int) string { return strconv.Itoa(status) }

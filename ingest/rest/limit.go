@@ -1,0 +1,64 @@
+package rest
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"parley/domain"
+)
+
+// limits are the rates of each app and API on this node. Apps exist before they get here and buckets are a fixed set, so there are few.
+type limits struct {
+	settings *Settings
+	mu       sync.Mutex
+	buckets  map[bucketKey]*rate.Limiter
+}
+
+type bucketKey struct {
+	app    domain.AppID
+	bucket string
+}
+
+// bucketMessages counts messages, not calls.
+const bucketMessages = "messages_per_minute"
+
+func newLimits(s *Settings) *limits {
+	return &limits{settings: s, buckets: make(map[bucketKey]*rate.Limiter)}
+}
+
+// allow takes n from a bucket, or nothing when there is not enough.
+func (l *limits) allow(app domain.AppID, bucket string, now time.Time, n int) bool {
+	l.mu.Lock()
+	k := bucketKey{app, bucket}
+	b := l.buckets[k]
+	if b == nil {
+		b = l.bucketOf(bucket)
+		l.buckets[k] = b
+	}
+	l.mu.Unlock()
+	return b.AllowN(now, n)
+}
+
+func (l *limits) bucketOf(bucket string) *rate.Limiter {
+	if bucket == bucketMessages {
+		return rate.NewLimiter(rate.Limit(float64(l.settings.MessagesPerMinute)/60), l.settings.MessagesPerMinute)
+	}
+	r := l.settings.Rate
+	if own, ok := l.settings.Rates[bucket]; ok {
+		r = own
+	}
+	return rate.NewLimiter(rate.Limit(r), l.settings.Burst)
+}
+
+// forget drops what is kept of an app that was deleted.
+func (l *limits) forget(app domain.AppID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k := range l.buckets {
+		if k.app == app {
+			delete(l.buckets, k)
+		}
+	}
+}
