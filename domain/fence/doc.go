@@ -9,7 +9,12 @@
 //   - Every reader that starts at 0, or at a saved Reader, accepts the same commits in the same order, or halts.
 //   - (term, index) names one content for ever.
 //   - A batch is Acked only when the reader rule accepts it, and BatchVoid only when it can never accept it.
+//   - Exactly one of Acked and BatchVoid follows each Propose, unless the Owner halts or dies; a term has one owner.
 //   - Safety rests on no clock and on no one's opinion of who the owner is: the ring decides only who tries.
+//
+// What the log must give: a batch lands whole or not at all, an offset names one record for ever, and what it has acknowledged stays. When it
+// loses its end all the same, whoever reads or writes before it has grown again halts at once; whoever comes later halts at the next commit
+// whose prev or term does not fit what it read. Nothing can tell an owner of that whose append lands just where it was expected.
 //
 // Owner is the writer's side as a step machine without clock, disk or network. The shell (ingest/shard) asks it what to do, does
 // it, reports what came of it, and obeys the effects, in order. All methods of one Owner are called from one goroutine:

@@ -13,6 +13,7 @@ import (
 func drawTerm(t *rapid.T) domain.Term {
 	return domain.Term(rapid.Uint64Range(0, 1<<40).Draw(t, "term"))
 }
+
 func drawIndex(t *rapid.T) domain.Index {
 	return domain.Index(rapid.Uint64Range(0, 1<<40).Draw(t, "index"))
 }
@@ -190,6 +191,14 @@ func TestReaderOrderOfChecks(t *testing.T) {
 				t.Errorf("halted at %d, want %d", halt.Offset, c.offset)
 			}
 		})
+	}
+}
+
+func TestVerdictNames(t *testing.T) {
+	for v, want := range map[Verdict]string{Accepted: "accepted", Claimed: "claimed", Void: "void", Repeat: "repeat", 0: "none"} {
+		if v.String() != want {
+			t.Errorf("verdict %d is called %q, want %q", v, v, want)
+		}
 	}
 }
 

@@ -38,11 +38,11 @@ func (w *simWorld) ask(c *simClient) {
 				w.checkAnswer(n, c, seq)
 			} else if c.try == try {
 				c.try++
-				w.after(3*simMilli+w.upTo(8*simMilli), func() { w.ask(c) })
+				w.after(3*time.Millisecond+w.upTo(8*time.Millisecond), func() { w.ask(c) })
 			}
 		})
 	})
-	w.after(25*simMilli+w.upTo(25*simMilli), func() {
+	w.after(25*time.Millisecond+w.upTo(25*time.Millisecond), func() {
 		if c.try == try {
 			w.ask(c)
 		}
@@ -61,7 +61,7 @@ func (w *simWorld) done() bool {
 // checkAnswer: what is answered is in the log, for ever, under that number.
 func (w *simWorld) checkAnswer(n *simNode, c *simClient, seq uint64) {
 	if !w.truncated && w.log.row(c.stream).has(c.id) != seq {
-		w.fail("node %d answers seq %d to command %d, the log says %d", n.id, seq, c.id, w.log.row(c.stream).has(c.id))
+		w.failf("node %d answers seq %d to command %d, the log says %d", n.id, seq, c.id, w.log.row(c.stream).has(c.id))
 	}
 	c.seq = seq
 }
@@ -69,7 +69,7 @@ func (w *simWorld) checkAnswer(n *simNode, c *simClient, seq uint64) {
 // checkRow: a row in the store is what the accepted commits up to its asof make.
 func (w *simWorld) checkRow(stream uint8, row *simRow) {
 	if !w.truncated && !row.equal(w.log.rowAt(stream, row.asof)) {
-		w.fail("store: row %d is not the fold of the log at t %d", stream, row.asof)
+		w.failf("store: row %d is not the fold of the log at t %d", stream, row.asof)
 	}
 }
 
@@ -79,13 +79,13 @@ func (w *simWorld) checkPlace(place Reader, t uint64) {
 		return
 	}
 	if place.Index == 0 || int(place.Index) > len(w.log.accepted) || w.log.accepted[place.Index-1].After != plain(place) {
-		w.fail("checkpoint %+v is not a place of the log", place)
+		w.failf("checkpoint %+v is not a place of the log", place)
 		return
 	}
 	for stream := range uint8(simStreams) {
 		for _, r := range w.log.rows[stream] {
 			if r.asof <= t && w.store.row(stream).asof < r.asof {
-				w.fail("checkpoint at index %d passes a row of stream %d that is not stored", place.Index, stream)
+				w.failf("checkpoint at index %d passes a row of stream %d that is not stored", place.Index, stream)
 				return
 			}
 		}
@@ -95,24 +95,42 @@ func (w *simWorld) checkPlace(place Reader, t uint64) {
 // checkAcked: an owner acknowledges only above what it has read.
 func (n *simNode) checkAcked(e Acked) {
 	n.claims = 0
-	n.w.note("node %d: acked %d records from %d", n.id, len(e.Records), e.Records[0].Offset)
+	n.checkOpen(e.Batch)
+	n.w.notef("node %d: acked %d records from %d", n.id, len(e.Records), e.Records[0].Offset)
 	for i, r := range e.Records {
 		if len(n.tail) > 0 && r.Offset < n.tail[len(n.tail)-1].rec.After.Next {
-			n.w.fail("node %d acknowledges offset %d, which is below what it knows", n.id, r.Offset)
+			n.w.failf("node %d acknowledges offset %d, which is below what it knows", n.id, r.Offset)
 		}
 		if len(e.Records) != len(n.sent) || &n.sent[i][0] != &r.Value[0] {
-			n.w.fail("node %d: acked is not the batch that was proposed", n.id)
+			n.w.failf("node %d: acked is not the batch that was proposed", n.id)
 			return
 		}
 	}
 }
 
+// checkOpen: a batch is Acked or void, once.
+func (n *simNode) checkOpen(id BatchID) {
+	if id != n.open {
+		n.w.failf("node %d settles batch %d, open is %d", n.id, id, n.open)
+	}
+	n.open = 0
+}
+
+// checkOwned: a term has one owner, who has no open batch.
+func (n *simNode) checkOwned(e Owned) {
+	if n.open != 0 || !n.w.truncated && n.w.log.owners[e.Term] {
+		n.w.failf("node %d owns term %d, batch %d is open, owned before: %v", n.id, e.Term, n.open, n.w.log.owners[e.Term])
+	}
+	n.w.log.owners[e.Term] = true
+}
+
 // checkVoid: what is called void is not in the log, and never will be.
-func (n *simNode) checkVoid() {
+func (n *simNode) checkVoid(e BatchVoid) {
+	n.checkOpen(e.Batch)
 	for _, v := range n.sent {
 		h, _ := ParseHeader(v)
 		if i := int(h.Index); !n.w.truncated && i <= len(n.w.log.accepted) && n.w.log.accepted[i-1].Header.Term == h.Term {
-			n.w.fail("node %d calls index %d of term %d void, but it is in", n.id, h.Index, h.Term)
+			n.w.failf("node %d calls index %d of term %d void, but it is in", n.id, h.Index, h.Term)
 		}
 		n.w.log.voided[[2]uint64{uint64(h.Term), uint64(h.Index)}] = true
 	}
@@ -123,19 +141,19 @@ func (n *simNode) watch(a Action) {
 	first := firstOf(a.Batch)
 	if !a.Batch.Plain {
 		if first == n.tried && n.ring == NotNamed {
-			n.w.fail("node %d sends again though the ring does not name it", n.id)
+			n.w.failf("node %d sends again though the ring does not name it", n.id)
 		}
 		n.tried = first
 		return
 	}
-	pause := min(3*simMilli<<max(0, n.claims-1), 40*simMilli)
+	pause := min(3*time.Millisecond<<max(0, n.claims-1), 40*time.Millisecond)
 	switch gap := n.now() - n.claimed; {
 	case n.ring == NotNamed:
-		n.w.fail("node %d claims though the ring does not name it", n.id)
-	case n.ring == Named && n.now() >= n.since && n.now()-n.since < 60*simMilli:
-		n.w.fail("node %d claims %v after it was named", n.id, n.now()-n.since)
+		n.w.failf("node %d claims though the ring does not name it", n.id)
+	case n.ring == Named && n.now() >= n.since && n.now()-n.since < 60*time.Millisecond:
+		n.w.failf("node %d claims %v after it was named", n.id, n.now()-n.since)
 	case n.claims > 0 && gap >= 0 && gap < pause:
-		n.w.fail("node %d claims again after %v", n.id, gap)
+		n.w.failf("node %d claims again after %v", n.id, gap)
 	}
 	n.claimed = n.now()
 	n.claims++
@@ -145,24 +163,24 @@ func (n *simNode) watch(a Action) {
 func (w *simWorld) checkEnd() {
 	for _, c := range w.clients {
 		if c.seq == 0 {
-			w.fail("command %d is never done", c.id)
+			w.failf("command %d is never done", c.id)
 		}
 	}
 	for _, n := range w.nodes {
 		if n.o.Owns() != (n.id == w.named) {
-			w.fail("the ring names %d, node %d says that it owns: %v", w.named, n.id, n.o.Owns())
+			w.failf("the ring names %d, node %d says that it owns: %v", w.named, n.id, n.o.Owns())
 		}
 		if at := n.o.Position(); at.Index != w.log.read.Index || at.Prev != w.log.read.Prev {
-			w.fail("node %d stands at %+v, the log ends at %+v", n.id, at, w.log.read)
+			w.failf("node %d stands at %+v, the log ends at %+v", n.id, at, w.log.read)
 		}
 	}
 	for stream := range uint8(simStreams) {
 		if got, want := w.store.row(stream), w.log.row(stream); !got.equal(want) {
-			w.fail("store: row %d is %+v in the end, the log makes %+v", stream, got, want)
+			w.failf("store: row %d is %+v in the end, the log makes %+v", stream, got, want)
 		}
 	}
 	if w.store.place.Index != w.log.read.Index {
-		w.fail("the checkpoint ends at index %d of %d", w.store.place.Index, w.log.read.Index)
+		w.failf("the checkpoint ends at index %d of %d", w.store.place.Index, w.log.read.Index)
 	}
 }
 
@@ -170,7 +188,7 @@ func (w *simWorld) checkEnd() {
 func (w *simWorld) checkTruncated() {
 	for _, n := range w.nodes {
 		if at := n.o.Position(); w.frozenLog && at.Next > w.log.end && n.o.Err() == nil {
-			w.fail("node %d stands at %d, the log ends at %d, and it has not halted", n.id, at.Next, w.log.end)
+			w.failf("node %d stands at %d, the log ends at %d, and it has not halted", n.id, at.Next, w.log.end)
 		}
 	}
 }
@@ -190,7 +208,7 @@ func (w *simWorld) checkReaders() {
 func (w *simWorld) checkResumed() {
 	from := w.log.accepted[w.rnd.IntN(len(w.log.accepted))].After
 	if end, _, err := w.readAll(from, -1, nil); err != nil || plain(end) != w.log.read {
-		w.fail("a reader from %+v ends at %+v, %w", from, end, err)
+		w.failf("a reader from %+v ends at %+v, %w", from, end, err)
 	}
 }
 
@@ -204,16 +222,16 @@ func (w *simWorld) checkHole() {
 	hole := w.rnd.IntN(max(1, w.damageable()))
 	end, _, err := w.readAll(Reader{}, hole, nil)
 	if err == nil && end.Prev != w.log.read.Prev {
-		w.fail("a reader without record %d ends at %+v", hole, end)
+		w.failf("a reader without record %d ends at %+v", hole, end)
 	}
 	h, _ := ParseHeader(w.log.records[hole].Value)
 	reason := haltReason(err)
 	if h.IsClaim() {
 		if reason == "" && w.hasCommits(h.Term, hole) {
-			w.fail("a reader without the claim of term %d does not halt", h.Term)
+			w.failf("a reader without the claim of term %d does not halt", h.Term)
 		}
 	} else if reason != "" && reason != Gap {
-		w.fail("a reader without record %d halts because of %v, not the gap", hole, err)
+		w.failf("a reader without record %d halts because of %v, not the gap", hole, err)
 	}
 }
 
@@ -252,7 +270,7 @@ func (w *simWorld) checkFlip() {
 	value[HeaderSize+w.rnd.IntN(len(value)-HeaderSize)] ^= 1 << w.rnd.IntN(8)
 	end, accepted, err := w.readAll(Reader{}, at, value)
 	if err == nil && (end.Prev != w.log.read.Prev || accepted[at] == Accepted) {
-		w.fail("a reader of the changed record %d does not halt", at)
+		w.failf("a reader of the changed record %d does not halt", at)
 	}
 }
 

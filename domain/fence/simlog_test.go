@@ -24,11 +24,13 @@ type simLog struct {
 	content  map[[2]uint64][]byte // (term, index) to the one content that it names
 	voided   map[[2]uint64]bool   // an owner said that these never will be accepted
 	claims   map[string]bool      // nonces used
+	owners   map[domain.Term]bool // terms that a node said it owns
 }
 
 func newSimLog() *simLog {
 	return &simLog{
 		rows: map[uint8][]*simRow{}, content: map[[2]uint64][]byte{}, voided: map[[2]uint64]bool{}, claims: map[string]bool{},
+		owners: map[domain.Term]bool{},
 	}
 }
 
@@ -57,6 +59,10 @@ func (l *simLog) judge(at domain.Offset, value []byte) error {
 	if v != Accepted {
 		return nil
 	}
+	return l.accept(at, value)
+}
+
+func (l *simLog) accept(at domain.Offset, value []byte) error {
 	h, _ := ParseHeader(value)
 	ev := parseSimEvent(value)
 	l.accepted = append(l.accepted, Record{Offset: at, Value: value, Header: h, After: l.read})
@@ -97,7 +103,7 @@ func (l *simLog) rowAt(stream uint8, t uint64) *simRow {
 // truncate loses the last records, as an unclean election does, and tells the truth anew.
 func (l *simLog) truncate(lost int) {
 	kept := slices.Clone(l.records[:len(l.records)-lost])
-	*l = simLog{records: kept, rows: map[uint8][]*simRow{}, content: l.content, voided: l.voided, claims: l.claims}
+	*l = simLog{records: kept, rows: map[uint8][]*simRow{}, content: l.content, voided: l.voided, claims: l.claims, owners: l.owners}
 	for _, r := range kept {
 		_ = l.judge(r.Offset, r.Value)
 		l.end = r.Offset + 1
@@ -189,7 +195,7 @@ func (r *simRow) evolve(e simEvent, omit shellRule) *simRow {
 	if e.t <= r.asof && !omit.has(oldEventsSkipped) {
 		return r
 	}
-	return &simRow{asof: e.t, seq: e.seq, ids: append(r.ids[:len(r.ids):len(r.ids)], e.id)}
+	return &simRow{asof: e.t, seq: e.seq, ids: append(slices.Clip(r.ids), e.id)}
 }
 
 func (r *simRow) equal(o *simRow) bool {

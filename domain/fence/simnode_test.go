@@ -51,6 +51,7 @@ type simNode struct {
 	lastT   uint64
 	forming []simEvent
 	sent    [][]byte
+	open    BatchID // neither Acked nor void
 	waiting map[uint16][]func(seq uint64)
 	flush   *simFlush
 }
@@ -97,7 +98,7 @@ func (n *simNode) inLife(life int, d time.Duration, do func()) {
 func (n *simNode) start() {
 	n.life++
 	n.up, n.ring, n.claimed, n.claims = true, NotNamed, -time.Hour, 0
-	n.rows, n.tail, n.forming, n.sent, n.flush = map[uint8]*simCell{}, nil, nil, nil, nil
+	n.rows, n.tail, n.forming, n.sent, n.open, n.flush = map[uint8]*simCell{}, nil, nil, nil, 0, nil
 	n.waiting = map[uint16][]func(uint64){}
 	place := n.w.store.place
 	if n.w.shell.has(checkpointed) {
@@ -106,24 +107,24 @@ func (n *simNode) start() {
 	n.lastT, n.doomed = n.w.store.t, n.w.storeDoomed
 	n.o = NewOwner(place, Config{
 		Claim: n.claimBody, Jitter: uint64(n.id), omit: n.w.omit,
-		Settle: 60 * simMilli, Follow: 15 * simMilli, Poll: 20 * simMilli, BackoffMin: 3 * simMilli, BackoffMax: 40 * simMilli, Sends: 3,
+		Settle: 60 * time.Millisecond, Follow: 15 * time.Millisecond, Poll: 20 * time.Millisecond, BackoffMin: 3 * time.Millisecond, BackoffMax: 40 * time.Millisecond, Sends: 3,
 	})
-	n.w.note("node %d starts at %+v", n.id, plain(place))
+	n.w.notef("node %d starts at %+v", n.id, plain(place))
 	n.in(n.w.hop(), func() {
 		if n.w.named == n.id {
 			n.setRing([]Ring{Named, NamedAtOnce}[n.w.rnd.IntN(2)])
 		}
 	})
-	n.in(n.w.upTo(30*simMilli), n.flushTick)
+	n.in(n.w.upTo(30*time.Millisecond), n.flushTick)
 }
 
 func (n *simNode) crash() {
 	if !n.up || n.w.quiet {
 		return
 	}
-	n.w.note("node %d crashes at step %d", n.id, n.w.steps)
+	n.w.notef("node %d crashes at step %d", n.id, n.w.steps)
 	n.up = false
-	n.w.after(n.w.upTo(100*simMilli), func() {
+	n.w.after(n.w.upTo(100*time.Millisecond), func() {
 		if !n.up {
 			n.start()
 		}
@@ -154,7 +155,7 @@ func (n *simNode) step() {
 		n.read(a)
 	case DoAppend:
 		n.watch(a)
-		n.w.note("node %d appends %v, expects %d", n.id, firstOf(a.Batch), a.Expected)
+		n.w.notef("node %d appends %v, expects %d", n.id, firstOf(a.Batch), a.Expected)
 		life := n.life
 		answer := func(out Outcome, base domain.Offset) {
 			n.inLife(life, 0, func() { n.obey(n.o.OnAppend(n.now(), a.ID, out, base)) })
@@ -183,7 +184,7 @@ func (n *simNode) read(a Action) {
 		recs, end := n.w.log.from(a.From, limit), n.w.log.end
 		delay := n.w.hop()
 		if n.w.chance(n.w.faults.late) {
-			delay += n.w.upTo(60 * simMilli)
+			delay += n.w.upTo(60 * time.Millisecond)
 		}
 		whole := !n.w.truncated
 		n.inLife(life, delay, func() {
@@ -265,9 +266,11 @@ func (n *simNode) propose() {
 		n.sent = append(n.sent, ev.value())
 	}
 	n.forming = n.forming[k:]
-	if _, err := n.o.Propose(make([][]byte, k), n.sent); err != nil {
-		n.w.fail("propose: %w", err)
+	id, err := n.o.Propose(make([][]byte, k), n.sent)
+	if err != nil || n.open != 0 {
+		n.w.failf("node %d: propose while batch %d is open: %w", n.id, n.open, err)
 	}
+	n.open = id
 }
 
 // drop ends what rests on a state that is no more.
@@ -299,21 +302,22 @@ func (n *simNode) obey(effects []Effect) {
 				n.found(r, false)
 			}
 		case BatchVoid:
-			n.w.note("node %d: batch void", n.id)
-			n.checkVoid()
+			n.w.notef("node %d: batch void", n.id)
+			n.checkVoid(e)
 			n.drop()
 		case Owned:
-			n.w.note("node %d owns term %d from index %d", n.id, e.Term, e.First)
+			n.checkOwned(e)
+			n.w.notef("node %d owns term %d from index %d", n.id, e.Term, e.First)
 			n.drop()
 		case Deposed:
-			n.w.note("node %d deposed by term %d", n.id, e.By)
+			n.w.notef("node %d deposed by term %d", n.id, e.By)
 			n.drop()
 			n.flush = nil
 		case Halted:
-			n.w.note("node %d halts: %v", n.id, e.Err)
+			n.w.notef("node %d halts: %v", n.id, e.Err)
 			n.drop()
 			if !n.w.truncated {
-				n.w.fail("node %d: %w", n.id, e.Err)
+				n.w.failf("node %d: %w", n.id, e.Err)
 			}
 		}
 	}
@@ -322,7 +326,7 @@ func (n *simNode) obey(effects []Effect) {
 // found applies an accepted commit: one path for those of others and one's own.
 func (n *simNode) found(r Record, inherited bool) {
 	if err := n.w.log.known(r); err != nil && !n.doomed {
-		n.w.fail("node %d: %w", n.id, err)
+		n.w.failf("node %d: %w", n.id, err)
 	}
 	ev := parseSimEvent(r.Value)
 	n.tail = append(n.tail, simTail{r, ev, inherited})
@@ -342,7 +346,7 @@ func (n *simNode) found(r Record, inherited bool) {
 
 // flushTick writes the rows of the tail, then the checkpoint.
 func (n *simNode) flushTick() {
-	n.in(15*simMilli+n.w.upTo(15*simMilli), n.flushTick)
+	n.in(15*time.Millisecond+n.w.upTo(15*time.Millisecond), n.flushTick)
 	if n.flush != nil || !n.o.Owns() || len(n.tail) == 0 {
 		return
 	}
@@ -407,8 +411,8 @@ func (n *simNode) write(land, done func()) {
 	}
 	delay, life := n.w.hop(), n.life
 	if n.w.chance(n.w.faults.lateWrite) {
-		delay += n.w.upTo(200 * simMilli)
-		n.w.after(delay+n.w.upTo(100*simMilli), land)
+		delay += n.w.upTo(200 * time.Millisecond)
+		n.w.after(delay+n.w.upTo(100*time.Millisecond), land)
 	}
 	n.w.after(delay, func() {
 		land()

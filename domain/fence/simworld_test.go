@@ -53,10 +53,9 @@ type simFaults struct {
 }
 
 const (
-	simMilli    = time.Millisecond
-	simActive   = 700 * simMilli  // of faults
-	simPatience = 4000 * simMilli // then everything must be done
-	simTimeout  = 8 * simMilli    // of an append, a read, a write
+	simActive   = 700 * time.Millisecond  // of faults
+	simPatience = 4000 * time.Millisecond // then everything must be done
+	simTimeout  = 8 * time.Millisecond    // of an append, a read, a write
 	simBatch    = 3
 	simStreams  = 3
 )
@@ -131,15 +130,15 @@ func (w *simWorld) run() {
 	w.advance(simActive, nil)
 	w.calm()
 	if w.truncated {
-		w.advance(w.now+600*simMilli, nil)
+		w.advance(w.now+600*time.Millisecond, nil)
 		w.checkTruncated()
 		return
 	}
 	for range 2 * simBatch { // enough commits after all that went wrong for readers to notice it
-		w.client(uint16(len(w.clients)+1), w.upTo(300*simMilli))
+		w.client(uint16(len(w.clients)+1), w.upTo(300*time.Millisecond))
 	}
 	w.advance(w.now+simPatience, w.done)
-	w.advance(w.now+400*simMilli, nil)
+	w.advance(w.now+400*time.Millisecond, nil)
 	w.checkEnd()
 	w.checkReaders()
 }
@@ -166,13 +165,13 @@ func (w *simWorld) at(at time.Duration, do func()) {
 
 func (w *simWorld) after(d time.Duration, do func()) { w.at(w.now+d, do) }
 
-func (w *simWorld) fail(format string, args ...any) {
+func (w *simWorld) failf(format string, args ...any) {
 	if w.failure == nil {
 		w.failure = fmt.Errorf("at %v: %w", w.now, fmt.Errorf(format, args...))
 	}
 }
 
-func (w *simWorld) note(format string, args ...any) {
+func (w *simWorld) notef(format string, args ...any) {
 	if w.trace != nil {
 		w.trace("%9v  "+format, append([]any{w.now}, args...)...)
 	}
@@ -196,27 +195,27 @@ func (w *simWorld) fate() {
 	case w.chance(w.faults.crash):
 		n.crash()
 	case w.chance(w.faults.freeze):
-		n.frozen = w.now + w.upTo(150*simMilli)
-		w.note("node %d stalls until %v", n.id, n.frozen)
+		n.frozen = w.now + w.upTo(150*time.Millisecond)
+		w.notef("node %d stalls until %v", n.id, n.frozen)
 	case w.chance(w.faults.jump):
-		n.skew += w.upTo(400*simMilli) - 200*simMilli
+		n.skew += w.upTo(400*time.Millisecond) - 200*time.Millisecond
 		n.since, n.claimed = -time.Hour, -time.Hour // a clock that jumps ends pauses: no fault of the Owner
-		n.wall += w.upTo(400*simMilli) - 200*simMilli
+		n.wall += w.upTo(400*time.Millisecond) - 200*time.Millisecond
 	case w.chance(w.faults.ring):
 		w.rename(w.rnd.IntN(len(w.nodes)))
 	case w.chance(w.faults.evict):
 		n.evict()
 	}
-	w.after(simMilli, w.fate)
+	w.after(time.Millisecond, w.fate)
 }
 
 // rename lets the ring name another node. Each learns of it in its own time, so that two may believe they are named, or none.
 func (w *simWorld) rename(to int) {
 	w.named = to
 	ring := []Ring{Named, Named, NamedAtOnce}[w.rnd.IntN(3)]
-	w.note("ring names %d", to)
+	w.notef("ring names %d", to)
 	for _, n := range w.nodes {
-		n.in(w.upTo(60*simMilli), func() {
+		n.in(w.upTo(60*time.Millisecond), func() {
 			if n.id == w.named {
 				n.setRing(ring)
 			} else {
@@ -231,7 +230,7 @@ func (w *simWorld) truncate() {
 		return
 	}
 	lost := 1 + w.rnd.IntN(min(6, len(w.log.records)))
-	w.note("the log loses %d of %d records", lost, len(w.log.records))
+	w.notef("the log loses %d of %d records", lost, len(w.log.records))
 	w.log.truncate(lost)
 	w.truncated, w.frozenLog = true, w.faults.still
 	w.storeDoomed = w.store.place.Next > w.log.end
@@ -243,7 +242,7 @@ func (w *simWorld) truncate() {
 
 // calm ends the faults: what was sent still arrives, but from now on everything works.
 func (w *simWorld) calm() {
-	w.note("calm")
+	w.notef("calm")
 	w.quiet = true
 	w.named = w.rnd.IntN(len(w.nodes))
 	for _, n := range w.nodes {
@@ -251,7 +250,7 @@ func (w *simWorld) calm() {
 		if !n.up {
 			n.start()
 		}
-		n.in(20*simMilli, func() {
+		n.in(20*time.Millisecond, func() {
 			if n.id == w.named {
 				n.setRing(Named)
 			} else {
@@ -265,7 +264,7 @@ func (w *simWorld) calm() {
 func (w *simWorld) send(b domain.Batch, answer func(Outcome, domain.Offset)) {
 	for _, v := range b.Values {
 		if err := w.log.sent(v); err != nil && !w.truncated {
-			w.fail("append: %w", err)
+			w.failf("append: %w", err)
 			return
 		}
 	}
@@ -288,11 +287,11 @@ func (w *simWorld) send(b domain.Batch, answer func(Outcome, domain.Offset)) {
 		w.after(after, func() { w.arrive(b, answer) })
 	}
 	if w.chance(w.faults.twin) {
-		arrive(w.hop()+w.upTo(200*simMilli), answer)
+		arrive(w.hop()+w.upTo(200*time.Millisecond), answer)
 	}
 	delay := w.hop()
 	if w.chance(w.faults.late) {
-		delay += w.upTo(200 * simMilli)
+		delay += w.upTo(200 * time.Millisecond)
 	}
 	arrive(delay, answer)
 }
@@ -305,13 +304,13 @@ func (w *simWorld) arrive(b domain.Batch, answer func(Outcome, domain.Offset)) {
 	if err != nil {
 		w.broken(err)
 	}
-	w.note("landed at %d: %v", base, firstOf(b))
+	w.notef("landed at %d: %v", base, firstOf(b))
 	if w.chance(w.faults.lostAnswer) {
 		return
 	}
 	delay := w.hop()
 	if w.chance(w.faults.late) {
-		delay += w.upTo(100 * simMilli)
+		delay += w.upTo(100 * time.Millisecond)
 	}
 	w.after(delay, func() { answer(Landed, base) })
 }
@@ -319,7 +318,7 @@ func (w *simWorld) arrive(b domain.Batch, answer func(Outcome, domain.Offset)) {
 // broken reports what the log itself shows to be wrong. After a truncation an owner that does not know of it yet may write what no reader accepts. That is loud, not wrong.
 func (w *simWorld) broken(err error) {
 	if !w.truncated {
-		w.fail("%w", err)
+		w.failf("%w", err)
 	}
 }
 
