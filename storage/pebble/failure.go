@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -41,9 +42,9 @@ func (f *failure) get() error {
 	}
 }
 
-// run does work of Pebble and returns its error, or the error that ended the database meanwhile: then the work may never end. Pebble's
-// panics end the database.
-func (f *failure) run(work func() error) error {
+// run does work of Pebble and returns its error. When ctx ends, the work goes on without the caller; when the database ends, the work may never
+// end. Pebble's panics end the database.
+func (f *failure) run(ctx context.Context, work func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -56,6 +57,8 @@ func (f *failure) run(work func() error) error {
 	select {
 	case err := <-done:
 		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	case <-f.done:
 		return f.err
 	}

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -26,7 +27,7 @@ var formatKey = []byte{0}
 func openDatabase(dir, name, format string, o Options, merger *pebble.Merger) (*database, error) {
 	f := newFailure(name, o.Logger)
 	db := &database{disk: newDisk(dir, f, o), failure: f}
-	err := f.run(func() (err error) {
+	err := f.run(context.Background(), func() (err error) {
 		cache := pebble.NewCache(o.CacheBytes)
 		defer cache.Unref()
 		db.DB, err = pebble.Open(dir, pebbleOptions(o, db.disk, f, cache, merger))
@@ -35,7 +36,7 @@ func openDatabase(dir, name, format string, o Options, merger *pebble.Merger) (*
 	if err != nil {
 		return nil, fmt.Errorf("open %s in %s: %w", name, dir, errors.Join(err, db.disk.seal()))
 	}
-	if err := f.run(func() error { return db.checkFormat(format) }); err != nil {
+	if err := f.run(context.Background(), func() error { return db.checkFormat(format) }); err != nil {
 		return nil, fmt.Errorf("open %s in %s: %w", name, dir, errors.Join(err, db.close()))
 	}
 	return db, nil
@@ -47,12 +48,9 @@ func pebbleOptions(o Options, d *disk, f *failure, cache *pebble.Cache, m *pebbl
 		Cache:                       cache,
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       2,
-		L0StopWritesThreshold:       1000,
 		MaxOpenFiles:                1000,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		FormatMajorVersion:          pebble.FormatWALSyncChunks,
-		BytesPerSync:                512 << 10,
 		Logger:                      logger{f},
 		EventListener:               f.listener(),
 		Merger:                      m,
@@ -100,7 +98,7 @@ func (d *database) close() error {
 	d.disk.stopWaiting()
 	err := d.failure.get()
 	if err == nil {
-		err = d.failure.run(func() error {
+		err = d.failure.run(context.Background(), func() error {
 			d.use.Lock()
 			defer d.use.Unlock()
 			return d.DB.Close()

@@ -40,6 +40,7 @@ func (s *Store) Close() error {
 }
 
 // Write applies all writes at once: after a crash all of them are there or none. While the disk is full it returns ErrFull and has no effect.
+// When ctx ends first the outcome is unknown; writing the same again is harmless.
 func (s *Store) Write(ctx context.Context, writes []table.Write) error {
 	if len(writes) == 0 {
 		return nil
@@ -71,16 +72,17 @@ func (s *Store) write(ctx context.Context, fill func(*pebble.Batch) error) error
 	if err := s.db.disk.room(); err != nil {
 		return err
 	}
-	return s.db.failure.run(func() error {
-		release, err := s.db.hold()
-		if err != nil {
-			return err
-		}
+	release, err := s.db.hold()
+	if err != nil {
+		return err
+	}
+	b := s.db.NewBatch()
+	if err := fill(b); err != nil {
+		release()
+		return errors.Join(err, b.Close())
+	}
+	return s.db.failure.run(ctx, func() error {
 		defer release()
-		b := s.db.NewBatch()
-		if err := fill(b); err != nil {
-			return errors.Join(err, b.Close())
-		}
 		if err := s.db.Apply(b, pebble.NoSync); err != nil {
 			return err
 		}
