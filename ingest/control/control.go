@@ -56,7 +56,7 @@ func New(log Log, logger *slog.Logger, now func() time.Time) *Control {
 	return c
 }
 
-// Load reads the control partition to its end.
+// Load reads the control partition to its end. A log that can be trimmed is compacted when most of it is history.
 func (c *Control) Load(ctx context.Context) error {
 	start, end, err := c.log.Bounds(ctx, domain.Control)
 	if err != nil {
@@ -65,7 +65,10 @@ func (c *Control) Load(ctx context.Context) error {
 	c.mu.Lock()
 	c.next = max(c.next, start)
 	c.mu.Unlock()
-	return c.readTo(ctx, end)
+	if err := c.readTo(ctx, end); err != nil {
+		return err
+	}
+	return c.compact(ctx, int(end-start))
 }
 
 // Run follows the control partition until ctx ends. A failing log is tried again: what is known stays in force meanwhile.

@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -126,6 +127,37 @@ func TestAnchorsNeverMoveBack(t *testing.T) {
 	require.True(t, ok)
 	a.Format = got.Format
 	require.Equal(t, a, got)
+}
+
+func TestHistoryIsCompacted(t *testing.T) {
+	dir := t.TempDir()
+	log := openLog(t, dir)
+	c := load(t, log)
+	_, err := c.EnsureSlotMap(t.Context(), 16, 4)
+	require.NoError(t, err)
+	require.NoError(t, c.PutApp(t.Context(), app("demo#chat", "1")))
+	b := domain.Batch{Plain: true}
+	for i := range 12_000 {
+		b.Keys = append(b.Keys, []byte("anchor/7"))
+		b.Values = append(b.Values, fmt.Appendf(nil, `{"v":1,"partition":7,"offset":%d,"term":1,"index":1,"prev":"0","t":"1"}`, i))
+	}
+	_, err = log.Append(t.Context(), domain.Control, b)
+	require.NoError(t, err)
+
+	first := load(t, log)
+	start, end, err := log.Bounds(t.Context(), domain.Control)
+	require.NoError(t, err)
+	require.Equal(t, domain.Offset(3), end-start, "the slot map, the app, the anchor")
+	require.NoError(t, log.Close())
+
+	log = openLog(t, dir)
+	defer func() { require.NoError(t, log.Close()) }()
+	second := load(t, log)
+	require.Equal(t, first.SlotMap(), second.SlotMap())
+	require.Equal(t, first.Apps(), second.Apps())
+	a, ok := second.Anchor(7)
+	require.True(t, ok)
+	require.Equal(t, domain.Offset(11_999), a.Offset)
 }
 
 func TestOtherNodesAreFollowed(t *testing.T) {

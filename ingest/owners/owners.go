@@ -1,6 +1,7 @@
 package owners
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,10 +34,11 @@ type Config struct {
 	Rules       func(domain.Kind) domain.Rules
 	Ring        func(domain.Partition) fence.Ring // default: this node is the only one
 	Now         func() time.Time                  // default: time.Now
-	Shard       shard.Settings
-	AnchorEvery time.Duration         // 10 minutes
-	Metrics     prometheus.Registerer // nil: none
-	Logger      *slog.Logger          // nil: none
+	Shard       shard.Settings                    // of each shard; CacheRows 0: an equal part of a million, at least 10,000
+	TailBytes   int64                             // of all tails together; 512 MiB
+	AnchorEvery time.Duration                     // 10 minutes
+	Metrics     prometheus.Registerer             // nil: none
+	Logger      *slog.Logger                      // nil: none
 }
 
 // Owners runs the shards of this node.
@@ -45,7 +47,16 @@ type Owners struct {
 	slots  *control.SlotMap
 	shards map[domain.Partition]*shard.Shard
 	order  []domain.Partition
+	budget *shard.Budget
 }
+
+// Defaults of a node.
+const (
+	defaultAnchorEvery = 10 * time.Minute
+	defaultTailBytes   = 512 << 20
+	nodeRows           = 1_000_000
+	leastRows          = 10_000
+)
 
 // Refusals of the router.
 var (
@@ -57,20 +68,13 @@ var errNoSlotMap = errors.New("owners: control has no slot map")
 
 // New makes a shard for every partition of the slot map. They do nothing until Run.
 func New(cfg Config) (*Owners, error) {
-	if cfg.AnchorEvery == 0 {
-		cfg.AnchorEvery = 10 * time.Minute
-	}
-	if cfg.Ring == nil {
-		cfg.Ring = func(domain.Partition) fence.Ring { return fence.NamedAtOnce }
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
 	slots := cfg.Control.SlotMap()
 	if slots == nil {
 		return nil, errNoSlotMap
 	}
-	o := &Owners{cfg: cfg, slots: slots, shards: make(map[domain.Partition]*shard.Shard), order: slots.Partitions()}
+	o := &Owners{slots: slots, shards: make(map[domain.Partition]*shard.Shard), order: slots.Partitions()}
+	o.cfg = cfg.withDefaults(len(o.order))
+	o.budget = shard.NewBudget(o.cfg.TailBytes)
 	for _, p := range o.order {
 		s, err := shard.New(o.shardConfig(p))
 		if err != nil {
@@ -81,11 +85,24 @@ func New(cfg Config) (*Owners, error) {
 	return o, nil
 }
 
+func (c Config) withDefaults(partitions int) Config {
+	c.AnchorEvery = cmp.Or(c.AnchorEvery, defaultAnchorEvery)
+	c.TailBytes = cmp.Or(c.TailBytes, defaultTailBytes)
+	c.Shard.CacheRows = cmp.Or(c.Shard.CacheRows, max(leastRows, nodeRows/partitions))
+	if c.Ring == nil {
+		c.Ring = func(domain.Partition) fence.Ring { return fence.NamedAtOnce }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
 func (o *Owners) shardConfig(p domain.Partition) shard.Config {
 	return shard.Config{
 		Partition: p, Node: o.cfg.Node, Log: o.cfg.Log, Store: o.cfg.Store, Feed: o.cfg.Feed(p), Rules: o.cfg.Rules,
 		Ring: func() fence.Ring { return o.cfg.Ring(p) }, Now: o.cfg.Now, Settings: o.cfg.Shard,
-		Metrics: o.cfg.Metrics, Logger: o.cfg.Logger,
+		Budget: o.budget, Metrics: o.cfg.Metrics, Logger: o.cfg.Logger,
 	}
 }
 

@@ -10,21 +10,14 @@ import (
 	"parley/ingest/shard"
 )
 
-// Heads returns the acknowledged head rows of streams, nil for a stream that has none, in the order of ids. Each owner is asked once, all of
-// them at the same time. The rows must not be changed.
+// Heads returns the acknowledged head rows of streams, nil for a stream that has none, in the order of ids. What is not in memory is asked
+// of its owner, once each and all at the same time. The rows must not be changed.
 func (o *Owners) Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error) {
-	if len(ids) == 1 {
-		s, err := o.shard(ids[0])
-		if err != nil {
-			return nil, err
-		}
-		return s.Heads(ctx, ids)
-	}
-	asks, err := o.divide(ids)
+	out := make([]domain.Row, len(ids))
+	asks, err := o.divide(ids, out)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]domain.Row, len(ids))
 	errs := make([]error, len(asks))
 	var wg sync.WaitGroup
 	for i, a := range asks {
@@ -55,16 +48,25 @@ func (a *ask) run(ctx context.Context, out []domain.Row) error {
 	return nil
 }
 
-func (o *Owners) divide(ids []domain.StreamID) ([]*ask, error) {
+// divide fills in the heads that are in memory and says whom to ask for the others.
+func (o *Owners) divide(ids []domain.StreamID, out []domain.Row) ([]*ask, error) {
 	var asks []*ask
-	of := make(map[*shard.Shard]*ask)
+	var of map[*shard.Shard]*ask
 	for i, id := range ids {
 		s, err := o.shard(id)
 		if err != nil {
 			return nil, err
 		}
+		row, warm := s.Warm(id)
+		if warm {
+			out[i] = row
+			continue
+		}
 		a := of[s]
 		if a == nil {
+			if of == nil {
+				of = make(map[*shard.Shard]*ask)
+			}
 			a = &ask{shard: s}
 			of[s] = a
 			asks = append(asks, a)

@@ -48,6 +48,7 @@ type Config struct {
 	Ring      func() fence.Ring              // what the ring says now; asked often. Default: always NamedAtOnce
 	Now       func() time.Time               // the clock that ids are made from. Default: time.Now
 	Settings  Settings
+	Budget    *Budget               // of the tails of all shards of the node. nil: none
 	Metrics   prometheus.Registerer // nil: none
 	Logger    *slog.Logger          // nil: none
 }

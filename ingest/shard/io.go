@@ -171,6 +171,7 @@ func (s *Shard) shut() {
 			s.answer(w.p, domain.Result{Err: errUnanswered})
 		}
 	}
+	s.cfg.Budget.add(-s.tail.bytes)
 	s.serving.Store(false)
 	s.owned = false
 	s.why.Store(&errStopped)

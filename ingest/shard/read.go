@@ -54,6 +54,18 @@ func (s *Shard) Rows(ctx context.Context, stream domain.StreamID, parts []domain
 	return s.read(ctx, names)
 }
 
+// Warm returns the acknowledged head row of a stream when it is in memory: ok tells. It never waits.
+func (s *Shard) Warm(id domain.StreamID) (head domain.Row, ok bool) {
+	if !s.serving.Load() {
+		return nil, false
+	}
+	v := s.cache.acked(rowName{id, domain.PartHead})
+	if v == nil {
+		return nil, false
+	}
+	return v.row, true
+}
+
 func (s *Shard) read(ctx context.Context, names []rowName) ([]domain.Row, error) {
 	out := make([]domain.Row, len(names))
 	var cold []int

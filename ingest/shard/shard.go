@@ -90,7 +90,7 @@ func New(cfg Config) (*Shard, error) {
 		metrics: newMetrics(cfg.Metrics, cfg.Partition),
 		mail:    newMailbox(cfg.Settings.Mailbox),
 		cache:   newCache(cfg.Settings.CacheRows),
-		forming: &batch{}, flight: &batch{},
+		forming: &batch{}, flight: &batch{}, tail: tail{budget: cfg.Budget},
 		waits: make(map[*stream]struct{}), loads: make(map[rowName]*load), broken: make(map[rowName]struct{}),
 		ioResults: make(chan ioResult), loadResults: make(chan loadResult), flushResults: make(chan flushed),
 		cancelRead: func() {},
@@ -160,5 +160,6 @@ func (s *Shard) setReady() {
 }
 
 func (s *Shard) tailFull() bool {
-	return s.tail.len()+s.forming.len()+s.flight.len() >= s.set.TailCommits || s.tail.bytes >= s.set.TailBytes
+	return s.tail.len()+s.forming.len()+s.flight.len() >= s.set.TailCommits || s.tail.bytes >= s.set.TailBytes ||
+		s.cfg.Budget.full()
 }

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"parley/domain"
 	"parley/domain/fence"
@@ -22,7 +23,25 @@ type tail struct {
 	first   int
 	flushed int // entries from first whose rows are in the store
 	bytes   int
+	budget  *Budget
 }
+
+// Budget bounds the bytes of all tails of a node together. The zero Budget, and none, bound nothing.
+type Budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// NewBudget returns a budget of so many bytes in the log.
+func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
+
+func (b *Budget) add(n int) {
+	if b != nil {
+		b.used.Add(int64(n))
+	}
+}
+
+func (b *Budget) full() bool { return b != nil && b.limit > 0 && b.used.Load() >= b.limit }
 
 func (t *tail) len() int        { return len(t.entries) - t.first }
 func (t *tail) at(i int) *entry { return t.entries[t.first+i] }
@@ -31,6 +50,7 @@ func (t *tail) at(i int) *entry { return t.entries[t.first+i] }
 func (t *tail) add(e *entry) {
 	t.entries = append(t.entries, e)
 	t.bytes += e.bytes
+	t.budget.add(e.bytes)
 	e.stream.tail = append(e.stream.tail, e)
 }
 
@@ -41,6 +61,7 @@ func (t *tail) cut(n int, left func(*stream)) {
 		t.entries[t.first] = nil
 		t.first++
 		t.bytes -= e.bytes
+		t.budget.add(-e.bytes)
 		s := e.stream
 		s.tail[0] = nil
 		if s.tail = s.tail[1:]; len(s.tail) == 0 {
