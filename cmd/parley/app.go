@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parley/domain"
+)
+
+// adminClient calls the admin API of a running server.
+type adminClient struct {
+	base string
+	key  string
+}
+
+// adminFlags adds the flags by which a running server is found.
+func adminFlags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.String("data", "parley-data", "folder of a development server: its dev.json has address and key")
+	f.String("admin", "", "address of the admin listener, http://host:port; default: from dev.json")
+	f.String("key-file", "", "file with the admin key; default: PARLEY_ADMIN_KEY, then dev.json")
+}
+
+func adminFrom(cmd *cobra.Command) (*adminClient, error) {
+	f := cmd.Flags()
+	get := func(name string) string { return f.Lookup(name).Value.String() }
+	c := &adminClient{base: get("admin"), key: os.Getenv("PARLEY_ADMIN_KEY")}
+	if file := get("key-file"); file != "" {
+		b, err := readPrivate(file)
+		if err != nil {
+			return nil, err
+		}
+		c.key = strings.TrimSpace(string(b))
+	}
+	if c.base == "" || c.key == "" {
+		d, err := readDev(get("data"))
+		if err != nil {
+			return nil, err
+		}
+		if c.base == "" {
+			c.base = d.Admin
+		}
+		if c.key == "" {
+			c.key = d.AdminKey
+		}
+	}
+	if c.base == "" || c.key == "" {
+		return nil, errors.New("no server found: name its admin listener and key (--admin, --key-file), or its --data folder")
+	}
+	if !strings.Contains(c.base, "://") {
+		c.base = "http://" + c.base
+	}
+	return c, nil
+}
+
+// call does one request and decodes the answer.
+func (c *adminClient) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("the server does not answer: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		var e struct {
+			Description string `json:"error_description"`
+		}
+		_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&e) //nolint:errcheck // then the status says it
+		return fmt.Errorf("%s: %s", res.Status, e.Description)
+	}
+	return json.NewDecoder(res.Body).Decode(out)
+}
+
+// printed is an answer that is printed as it is.
+type printed map[string]any
+
+func (p printed) print(w io.Writer) error {
+	b, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, string(b))
+	return err
+}
+
+func appCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "app", Short: "Manage the apps (tenants) of a running server",
+		Example: `  parley app create acme#shop
+  parley app create acme#shop --open-registration
+  parley app list
+  parley app delete acme#shop`,
+	}
+	adminFlags(cmd)
+	create := &cobra.Command{
+		Use: "create org#app", Short: "Make an app; prints its client id and secret, the secret this once", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			open, err := cmd.Flags().GetBool("open-registration")
+			if err != nil {
+				return err
+			}
+			return callAndPrint(cmd, http.MethodPost, "/api/apps", map[string]any{"id": args[0], "open_registration": open})
+		},
+	}
+	create.Flags().Bool("open-registration", false, "let clients register users without a token")
+	list := &cobra.Command{
+		Use: "list", Short: "List the apps", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return callAndPrint(cmd, http.MethodGet, "/api/apps", nil) },
+	}
+	remove := &cobra.Command{
+		Use: "delete org#app", Short: "End an app; its id is not given out again", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := domain.ParseAppID(args[0])
+			if err != nil {
+				return err
+			}
+			path := "/api/apps/" + url.PathEscape(id.Org()) + "/" + url.PathEscape(id.Name())
+			return callAndPrint(cmd, http.MethodDelete, path, nil)
+		},
+	}
+	cmd.AddCommand(create, list, remove)
+	return cmd
+}
+
+func tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "token", Short: "Make a token: for a user, or without --user for the app", Args: cobra.NoArgs,
+		Example: `  parley token --app demo#chat --user ana --create
+  parley token --app demo#chat --ttl 1h`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f := cmd.Flags()
+			create, err := f.GetBool("create")
+			if err != nil {
+				return err
+			}
+			ask := map[string]any{"app": f.Lookup("app").Value.String(), "user": f.Lookup("user").Value.String(), "create": create}
+			if f.Changed("ttl") {
+				ttl, err := f.GetDuration("ttl")
+				if err != nil {
+					return err
+				}
+				ask["ttl"] = int64(ttl / time.Second)
+			}
+			return callAndPrint(cmd, http.MethodPost, "/api/tokens", ask)
+		},
+	}
+	adminFlags(cmd)
+	f := cmd.Flags()
+	f.String("app", string(devApp), "the app, org#app")
+	f.String("user", "", "the user; empty: a token of the app, which may do everything in it")
+	f.Bool("create", false, "make the account when there is none")
+	f.Duration("ttl", 0, "how long the token is good; 0: for ever; default: as the server is set")
+	return cmd
+}
+
+func callAndPrint(cmd *cobra.Command, method, path string, in any) error {
+	c, err := adminFrom(cmd)
+	if err != nil {
+		return err
+	}
+	out := printed{}
+	ctx := cmd.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if err := c.call(ctx, method, path, in, &out); err != nil {
+		return err
+	}
+	return out.print(cmd.OutOrStdout())
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"parley/delivery/directory"
+	"parley/delivery/gateway"
+	"parley/delivery/router"
+	"parley/domain"
+	"parley/domain/token"
+	"parley/ingest/control"
+)
+
+// devApp is the app that --dev makes.
+const devApp = domain.AppID("demo#chat")
+
+// buildEdge makes what clients and operators talk to, and binds the listeners.
+func (n *node) buildEdge(ctx context.Context) error {
+	if err := n.buildSigner(); err != nil {
+		return err
+	}
+	if err := n.ensureDev(ctx); err != nil {
+		return err
+	}
+	n.users = directory.New()
+	n.router = router.New(n.users, n.owners.Partitions(), router.NewMetrics(n.reg))
+	var err error
+	n.gateway, err = gateway.New(gateway.Config{
+		Settings: n.cfg.Gateway, Limits: n.cfg.Limits.message(), Owners: n.owners, Reads: reads{n.queries, n.runner},
+		Apps: apps{n.control}, Tokens: n.signer, Directory: n.users, Router: n.router, Store: n.store,
+		NodeNumber: domain.FirstNode, Now: time.Now, Logger: n.log, Registerer: n.reg,
+	})
+	if err != nil {
+		return err
+	}
+	api, admin, err := n.buildREST()
+	if err != nil {
+		return err
+	}
+	n.edge, err = newEdge(ctx, n, api, admin)
+	return err
+}
+
+// ensureDev makes what --dev promises: the app, its secret and the admin key, and finds them again after a restart.
+func (n *node) ensureDev(ctx context.Context) error {
+	if !n.cfg.Dev {
+		return nil
+	}
+	d, err := readDev(n.cfg.Data)
+	if err != nil {
+		return err
+	}
+	if n.cfg.AdminKey == "" {
+		if d.AdminKey == "" {
+			d.AdminKey = randomHex(32)
+		}
+		n.cfg.AdminKey = secret(d.AdminKey)
+	}
+	d.AdminKey = string(n.cfg.AdminKey)
+	app, ok := n.control.App(devApp)
+	if !ok {
+		app = control.App{ID: devApp, UUID: uuid.NewString(), ClientID: "dev_" + randomHex(12), OpenRegistration: true}
+	}
+	if d.ClientSecret == "" || !app.CheckSecret(d.ClientSecret) {
+		d.ClientSecret = randomHex(32)
+		app.SecretHash = control.HashSecret(d.ClientSecret)
+		if err := n.control.PutApp(ctx, app); err != nil {
+			return fmt.Errorf("make the app %s: %w", devApp, err)
+		}
+	}
+	d.App, d.ClientID = string(app.ID), app.ClientID
+	n.dev = d
+	return nil
+}
+
+// buildSigner makes the signer of tokens from the key that is set.
+func (n *node) buildSigner() error {
+	key, err := n.cfg.tokenKey()
+	if err != nil {
+		return err
+	}
+	n.signer, err = token.NewSigner(token.Key{ID: "1", Secret: key})
+	return err
+}

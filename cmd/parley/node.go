@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"parley/delivery/directory"
+	"parley/delivery/gateway"
+	"parley/delivery/router"
+	"parley/domain"
+	"parley/domain/conversation"
+	"parley/domain/fence"
+	"parley/domain/token"
+	"parley/domain/user"
+	"parley/ingest/control"
+	"parley/ingest/owners"
+	"parley/ingest/shard"
+	"parley/projections"
+	"parley/projections/feed"
+	"parley/projections/queries"
+	"parley/projections/runner"
+	"parley/storage/pebble"
+)
+
+// node is one process with all roles: everything that serve runs, and the order in which it starts and stops.
+//
+// The core (shards, projections, routers) outlives the edge (listeners, gateway, REST): on stop the edge drains first, then the shards
+// finish what is in flight and flush, then the databases close.
+type node struct {
+	cfg config
+	log *slog.Logger
+	reg *prometheus.Registry
+
+	logs    *pebble.Log
+	store   *pebble.Store
+	control *control.Control
+	feeds   map[domain.Partition]*feed.Feed
+	owners  *owners.Owners
+	runner  *runner.Runner
+	queries *queries.Queries
+	signer  *token.Signer
+	users   *directory.Directory
+	router  *router.Router
+	gateway *gateway.Gateway
+	edge    *edge
+	dev     devInfo
+
+	mu     sync.Mutex
+	halted map[string]error // parts that have ended and should not have
+}
+
+// feedBytes bounds what the recent commits of one partition hold in memory.
+const feedBytes = 8 << 20
+
+// openNode opens the databases and builds all parts. Nothing runs yet, but the listeners are bound.
+func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err error) {
+	n = &node{cfg: c, log: log, reg: prometheus.NewRegistry(), halted: map[string]error{}, feeds: map[domain.Partition]*feed.Feed{}}
+	n.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return n, fmt.Errorf("data: %w", err)
+	}
+	if err := n.openStorage(); err != nil {
+		return n, err
+	}
+	if err := n.buildCore(ctx); err != nil {
+		return n, err
+	}
+	if err := n.buildEdge(ctx); err != nil {
+		return n, err
+	}
+	return n, nil
+}
+
+func (n *node) openStorage() (err error) {
+	o := pebble.Options{Reserve: n.cfg.Storage.LogReserve, Logger: n.log}
+	o.Metrics = prometheus.WrapRegistererWith(prometheus.Labels{"db": "log"}, n.reg)
+	if n.logs, err = pebble.OpenLog(filepath.Join(n.cfg.Data, "log"), o); err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	o.Metrics = prometheus.WrapRegistererWith(prometheus.Labels{"db": "store"}, n.reg)
+	if n.store, err = pebble.OpenStore(filepath.Join(n.cfg.Data, "store"), o); err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	return nil
+}
+
+// buildCore makes the write side, the feeds and the read models.
+func (n *node) buildCore(ctx context.Context) error {
+	n.control = control.New(n.logs, n.log, time.Now)
+	if err := n.control.Load(ctx); err != nil {
+		return err
+	}
+	slots, err := n.control.EnsureSlotMap(ctx, n.cfg.Partitions.Chats, n.cfg.Partitions.Rooms)
+	if err != nil {
+		return err
+	}
+	feedMetrics := feed.NewMetrics(n.reg)
+	settings := feed.DefaultSettings()
+	settings.Bytes = feedBytes
+	for _, p := range slots.Partitions() {
+		n.feeds[p] = feed.New(p, n.logs, settings, feedMetrics)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	rules := map[domain.Kind]domain.Rules{
+		domain.KindDirect: conversation.NewRules(n.cfg.Limits.message()),
+		domain.KindUser:   user.Rules{},
+	}
+	n.owners, err = owners.New(owners.Config{
+		Node: host, Control: n.control, Log: n.logs, Store: n.store,
+		Feed:  func(p domain.Partition) shard.Feed { return n.feeds[p] },
+		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
+		Now:   time.Now, Metrics: n.reg, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.runner, err = runner.New(ctx, n.store, projections.Kinds(), runner.DefaultSettings(), runner.NewMetrics(n.reg), n.log)
+	if err != nil {
+		return err
+	}
+	n.queries = queries.New(n.store, queries.FeedsFunc(n.recent), n.runner)
+	return nil
+}
+
+// recent reads a stream's entries from the feed of its partition.
+func (n *node) recent(stream domain.StreamID, from, to domain.Seq) []domain.Event {
+	p, ok := n.control.SlotMap().Partition(stream)
+	if f := n.feeds[p]; ok && f != nil {
+		return f.Recent(stream, from, to)
+	}
+	return nil
+}
+
+// run serves until ctx ends. It returns nil after an orderly stop.
+func (n *node) run(ctx context.Context, ready func() error) error {
+	core, stopCore := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCore()
+	var wg sync.WaitGroup
+	n.start(core, &wg, "control", n.control.Run)
+	n.start(core, &wg, "shards", n.owners.Run)
+	for p, f := range n.feeds {
+		n.start(core, &wg, fmt.Sprintf("projections of partition %d", p), func(ctx context.Context) error { return n.runner.Run(ctx, f) })
+	}
+	edge, stopEdge := context.WithCancel(ctx)
+	defer stopEdge()
+	var edges sync.WaitGroup
+	n.start(context.WithoutCancel(ctx), &edges, "admin", n.edge.serveAdmin)
+	err := n.awaitShards(ctx)
+	if err == nil {
+		n.startRouters(core, &wg)
+		n.start(edge, &edges, "gateway", n.gateway.Run)
+		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
+		err = ready()
+	}
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case <-n.logs.Failed():
+			err = errors.New("the log's disk has failed: start again when it is mended")
+		case <-n.store.Failed():
+			err = errors.New("the store's disk has failed: start again when it is mended")
+		}
+	}
+	n.log.Info("stopping")
+	stopEdge()
+	n.edge.shutdown()
+	edges.Wait()
+	stopCore()
+	wg.Wait()
+	err = errors.Join(err, n.close())
+	n.log.Info("stopped")
+	return err
+}
+
+// start runs one part. One that ends with an error is remembered: it makes the node unready, and the others go on.
+func (n *node) start(ctx context.Context, wg *sync.WaitGroup, name string, run func(context.Context) error) {
+	wg.Go(func() {
+		err := run(ctx)
+		if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return
+		}
+		n.log.Error("a part has ended", "part", name, "err", err)
+		n.mu.Lock()
+		n.halted[name] = err
+		n.mu.Unlock()
+	})
+}
+
+// awaitShards waits until every partition is owned.
+func (n *node) awaitShards(ctx context.Context) error {
+	begin := time.Now()
+	warned := begin
+	for {
+		err := n.owners.Ready()
+		if err == nil {
+			n.log.Info("partitions owned", "partitions", len(n.feeds), "took", time.Since(begin).Round(time.Millisecond))
+			return nil
+		}
+		if time.Since(warned) > 5*time.Second {
+			warned = time.Now()
+			n.log.Warn("waiting for partitions", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// startRouters routes every partition from where its shard stands now: what came before is read by sessions at log-in.
+func (n *node) startRouters(ctx context.Context, wg *sync.WaitGroup) {
+	positions := n.owners.Positions()
+	for i, p := range n.owners.Partitions() {
+		f, at := n.feeds[p], positions[i]
+		from := fence.Reader{Next: at.Offset + 1, Term: at.Term, Index: at.Index, Prev: at.Prev}
+		n.start(ctx, wg, fmt.Sprintf("router of partition %d", p), func(ctx context.Context) error {
+			return n.router.Run(ctx, p, at.Index, f.Reader(from))
+		})
+	}
+}
+
+// readiness says what is not ready, nil when all is.
+func (n *node) readiness() error {
+	n.mu.Lock()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(n.halted)) {
+		errs = append(errs, fmt.Errorf("%s: %w", name, n.halted[name]))
+	}
+	n.mu.Unlock()
+	return errors.Join(append(errs, n.owners.Ready())...)
+}
+
+// close closes what is open: listeners and databases.
+func (n *node) close() error {
+	var errs []error
+	if n.edge != nil {
+		errs = append(errs, n.edge.close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.logs != nil {
+		errs = append(errs, n.logs.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// announce writes dev.json under --dev, and says how to connect.
+func (n *node) announce(out io.Writer) error {
+	rest, ws := n.edge.urls()
+	if !n.cfg.Dev {
+		n.log.Info("serving", "rest", rest, "ws", ws, "admin", n.edge.admin.Addr().String())
+		return nil
+	}
+	n.dev.REST, n.dev.WS, n.dev.Admin = rest, ws, "http://"+n.edge.admin.Addr().String()
+	if err := n.dev.write(n.cfg.Data); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, `parley is ready. Development mode: every origin may connect, and anybody may register.
+
+  REST       %s
+  WebSocket  %s
+  admin      %s  (metrics, health, profiles)
+  app        %s
+  secrets    %s
+
+Connect with agora-chat or easemob-websdk:
+
+  const conn = new sdk.connection({
+    appKey: %q, isHttpDNS: false, url: %q, apiUrl: %q, autoReconnectNumMax: 100
+  })
+
+`, rest, ws, n.dev.Admin, n.dev.App, devFile(n.cfg.Data), n.dev.App, ws, rest)
+	return err
+}

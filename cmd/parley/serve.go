@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// drainLimit is how long an orderly stop may take.
+const drainLimit = 10 * time.Second
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run parley", Args: cobra.NoArgs,
+		Long: `Run parley: one process with all roles, the embedded log and store in the data folder, REST and WebSocket on one port
+(/ws, and any path that ends in /websocket), and metrics, health, profiles and the admin API on another.
+
+SIGTERM or SIGINT drains and exits 0 within 10 s; a second one exits at once.`,
+		Example: `  parley serve --dev
+  parley serve --dev --data /tmp/parley --listen 127.0.0.1:0 --admin 127.0.0.1:0
+  parley serve --config parley.yaml`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := configFrom(cmd)
+			if err != nil {
+				return fmt.Errorf("the configuration is wrong:\n%w", err)
+			}
+			return serve(cmd.Context(), c, cmd.OutOrStdout(), os.Stderr)
+		},
+	}
+	configFlags(cmd)
+	return cmd
+}
+
+// serve runs until a signal, or until something that cannot be mended ends it.
+func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	log := newLogger(c.Log, logs)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	n, err := openNode(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the process at once
+	}()
+	return n.run(ctx, func() error { return n.announce(out) })
+}
+
+func newLogger(c logConfig, f *os.File) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo // Validate has refused every other text
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" || c.Format == "auto" && term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(f, o))
+	}
+	return slog.New(slog.NewJSONHandler(f, o))
+}
+
+func listen(ctx context.Context, name, addr string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return l, nil
+}
