@@ -65,11 +65,16 @@ func node(t *testing.T, dir string) (o *owners.Owners, c *control.Control, f *fe
 		},
 	})
 	require.NoError(t, err)
+	return o, c, f, run(t, o, log, store)
+}
+
+// run runs the owners until the returned function is called.
+func run(t testing.TB, o *owners.Owners, log *pebble.Log, store *pebble.Store) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	running := o
-	go func() { done <- running.Run(ctx) }()
-	return o, c, f, func() {
+	go func() { done <- o.Run(ctx) }()
+	return func() {
 		cancel()
 		require.NoError(t, <-done)
 		require.NoError(t, log.Close())

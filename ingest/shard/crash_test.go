@@ -76,6 +76,7 @@ type sent struct {
 
 // TestCrashesLoseAndDoubleNothing kills a shard at random moments under load. Senders try again with the same client id, as the SDK does.
 func TestCrashesLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	const senders, rounds = 10, 12
 	var mu sync.Mutex
@@ -143,6 +144,7 @@ func TestCrashesLoseAndDoubleNothing(t *testing.T) {
 
 // TestModel drives random commands, repeats, restarts and faults, one command at a time, against a model of what must be answered.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	epoch := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -210,6 +212,7 @@ func TestModel(t *testing.T) {
 
 // TestManyStreamsThroughASmallCache has rows leave the memory and come back all the time, with readers beside.
 func TestManyStreamsThroughASmallCache(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	r := start(t, d, func(c *shard.Config) { c.Settings.CacheRows = 50 })
 	const pairs, messages = 100, 8

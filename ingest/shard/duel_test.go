@@ -19,6 +19,7 @@ import (
 // TestTwoNodesTakeTurns moves a partition to and fro between two shards on one log, with lost answers and slow appends, while senders try again
 // with the same client id wherever the ring points, and sometimes elsewhere.
 func TestTwoNodesTakeTurns(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	var named atomic.Int32
 	var nodes [2]*rig

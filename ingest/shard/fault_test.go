@@ -14,6 +14,7 @@ import (
 )
 
 func TestLostAnswersDoubleNothing(t *testing.T) {
+	t.Parallel()
 	for _, lost := range []int32{1, 3, 12} {
 		d := newDisk(t)
 		r := start(t, d, nil)
@@ -41,6 +42,7 @@ func TestLostAnswersDoubleNothing(t *testing.T) {
 }
 
 func TestFullDiskStopsAndGoesOn(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	r := start(t, d, func(c *shard.Config) { c.Settings.Deadline = 150 * time.Millisecond })
 	defer r.stop()
@@ -62,6 +64,7 @@ func TestFullDiskStopsAndGoesOn(t *testing.T) {
 }
 
 func TestMailboxIsBounded(t *testing.T) {
+	t.Parallel()
 	r := start(t, newDisk(t), func(c *shard.Config) {
 		c.Settings.Mailbox = 10
 		c.Settings.BatchCommits = 5
@@ -88,6 +91,7 @@ func TestMailboxIsBounded(t *testing.T) {
 }
 
 func TestStoreDownWarmStreamsFlow(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	r := start(t, d, func(c *shard.Config) { c.Settings.Deadline = 200 * time.Millisecond })
 	warm, cold := direct("ann", "ben"), direct("cat", "dan")
@@ -115,6 +119,7 @@ func TestStoreDownWarmStreamsFlow(t *testing.T) {
 }
 
 func TestStoreDownAtStart(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	r := start(t, d, func(c *shard.Config) {
 		c.Store.(*faultyStore).broken.Store(true)
@@ -129,6 +134,7 @@ func TestStoreDownAtStart(t *testing.T) {
 }
 
 func TestTailIsBounded(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	r := start(t, d, func(c *shard.Config) {
 		c.Settings.BatchCommits = 5
@@ -154,6 +160,7 @@ func TestTailIsBounded(t *testing.T) {
 }
 
 func TestTakeOver(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t)
 	var named atomic.Bool
 	named.Store(true)
