@@ -1,0 +1,58 @@
+package crash
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestJudge holds the judge itself to finding each fault: without it, a test that finds nothing shows nothing.
+func TestJudge(t *testing.T) {
+	entry := func(id uint64, author string, n int) arrival { return arrival{id: id, from: name{author, n}} }
+	history := []arrival{entry(10, "a", 0), entry(11, "b", 0), entry(12, "a", 1), entry(13, "a", 3)}
+	for _, tc := range []struct {
+		name string
+		harm func(a, b *side)
+		want func(v *verdict) int // the count that must not be zero; nil: no fault at all
+	}{
+		{"all is well", func(_, _ *side) {}, nil},
+		{"an abandoned one may be missing", func(a, _ *side) { a.fates[2].abandoned = true }, nil},
+		{"not in history", func(a, b *side) { a.history = a.history[:3]; b.history = b.history[:3] }, func(v *verdict) int { return v.lost }},
+		{"in one history only", func(_, b *side) { b.history = b.history[:3] }, func(v *verdict) int { return v.disagreed }},
+		{"not received", func(_, b *side) { b.inbox = b.inbox[1:] }, func(v *verdict) int { return v.lost }},
+		{"received twice", func(_, b *side) { b.inbox = append(b.inbox, b.inbox[0]) }, func(v *verdict) int { return v.doubled }},
+		{"stored twice", func(a, b *side) {
+			a.history = append(slices.Clone(a.history), entry(14, "a", 1))
+			b.history = a.history
+		}, func(v *verdict) int { return v.doubled }},
+		{"answered with two ids", func(a, _ *side) { a.fates[0].ids = []uint64{10, 99} }, func(v *verdict) int { return v.doubled }},
+		{"abandoned and stored twice", func(a, b *side) {
+			a.fates[0] = fate{abandoned: true}
+			a.history = append(slices.Clone(a.history), entry(14, "a", 0))
+			b.history, b.inbox = a.history, append(b.inbox, entry(14, "a", 0))
+		}, func(v *verdict) int { return v.doubled }},
+		{"abandoned, stored and not received", func(a, b *side) {
+			a.fates[0], b.inbox = fate{abandoned: true}, b.inbox[1:]
+		}, func(v *verdict) int { return v.lost }},
+		{"refused and stored", func(a, _ *side) { a.fates[1] = fate{refused: "busy"} }, func(v *verdict) int { return v.resurrected }},
+		{"never answered", func(a, _ *side) { a.fates[2] = fate{} }, func(v *verdict) int { return v.lost }},
+		{"received in another order", func(_, b *side) { slices.Reverse(b.inbox) }, func(v *verdict) int { return v.misordered }},
+		{"stored in another order than sent", func(a, b *side) {
+			a.history = []arrival{history[2], history[1], history[0], history[3]}
+			b.history, b.inbox = a.history, []arrival{history[2], history[0], history[3]}
+		}, func(v *verdict) int { return v.misordered }},
+		{"received and not in history", func(a, _ *side) { a.inbox = append(a.inbox, entry(77, "b", 9)) }, func(v *verdict) int { return v.resurrected }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := &side{user: "a", fates: []fate{{ids: []uint64{10}}, {ids: []uint64{12}}, {refused: "busy"}, {ids: []uint64{13}}}}
+			b := &side{user: "b", fates: []fate{{ids: []uint64{11}}}}
+			a.inbox, b.inbox = []arrival{history[1]}, []arrival{history[0], history[2], history[3]}
+			a.history, b.history = slices.Clone(history), slices.Clone(history)
+			tc.harm(a, b)
+			var v verdict
+			v.judge(a, b)
+			if tc.want == nil && v.faults() != 0 || tc.want != nil && tc.want(&v) == 0 {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}

@@ -1,0 +1,151 @@
+package crash
+
+import (
+	"sync"
+	"time"
+)
+
+// name identifies a message for the whole test: who wrote it, and its number there.
+type name struct {
+	author string
+	n      int
+}
+
+// fate is what an author knows of a message.
+type fate struct {
+	ids       []uint64 // of its positive answers; more than one id is a message stored twice
+	refused   string   // a typed refusal: it must not be stored
+	abandoned bool     // given up without answer: it may be stored or not
+	tries     int
+	late      bool // sent again after later ones: its place among its author's is open
+}
+
+// waiting is a message without answer. The same client id and payload go out every time.
+type waiting struct {
+	n       int
+	id      uint64
+	payload []byte
+	session int // in which it was last sent, 0 for none
+	sentAt  time.Time
+}
+
+// outbox is what an SDK and its app remember of what a user has written. Its methods may be called from any goroutine.
+type outbox struct {
+	mu      sync.Mutex
+	queue   []*waiting // in the order of writing
+	fates   []fate     // by number
+	skipped int        // not written, because too many were waiting
+	resends int
+}
+
+// maxWaiting bounds an outbox: a user who has so many unsent messages stops writing.
+const maxWaiting = 100
+
+// write adds a message, unless too many are waiting.
+func (o *outbox) write(id uint64, payload func(n int) []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) >= maxWaiting {
+		o.skipped++
+		return
+	}
+	n := len(o.fates)
+	o.fates = append(o.fates, fate{})
+	o.queue = append(o.queue, &waiting{n: n, id: id, payload: payload(n)})
+}
+
+// next returns the first message that has not been sent in this session, and counts it as sent.
+func (o *outbox) next(session int) (w waiting, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, q := range o.queue {
+		if q.session == session {
+			continue
+		}
+		f := &o.fates[q.n]
+		if f.tries++; f.tries > 1 {
+			o.resends++
+		}
+		for _, later := range o.queue[i+1:] {
+			f.late = f.late || later.session == session
+		}
+		q.session, q.sentAt = session, time.Now()
+		return *q, true
+	}
+	return waiting{}, false
+}
+
+// again lets a message be sent once more in this session.
+func (o *outbox) again(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fates[n].late = true
+	for _, q := range o.queue {
+		if q.n == n {
+			q.session = 0
+		}
+	}
+}
+
+// acknowledge notes a positive answer.
+func (o *outbox) acknowledge(n int, id uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := &o.fates[n]
+	for _, known := range f.ids {
+		if known == id {
+			o.drop(n)
+			return
+		}
+	}
+	f.ids = append(f.ids, id)
+	o.drop(n)
+}
+
+// refuse notes a typed refusal.
+func (o *outbox) refuse(n int, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fates[n].refused = reason
+	o.drop(n)
+}
+
+// abandon gives up the messages that choose picks of those that were sent and have no answer.
+func (o *outbox) abandon(choose func() bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := len(o.queue) - 1; i >= 0; i-- {
+		if q := o.queue[i]; q.session != 0 && choose() {
+			o.fates[q.n].abandoned = true
+			o.queue = append(o.queue[:i], o.queue[i+1:]...)
+		}
+	}
+}
+
+// drop removes a message from the queue. The lock is held.
+func (o *outbox) drop(n int) {
+	for i, q := range o.queue {
+		if q.n == n {
+			o.queue = append(o.queue[:i], o.queue[i+1:]...)
+			return
+		}
+	}
+}
+
+// overdue tells whether a message of the session has waited longer than an SDK does.
+func (o *outbox) overdue(session int, limit time.Duration) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, q := range o.queue {
+		if q.session == session && time.Since(q.sentAt) > limit {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *outbox) empty() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue) == 0
+}

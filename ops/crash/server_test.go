@@ -1,0 +1,189 @@
+package crash
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/ops/bench"
+)
+
+// startLimit is how long a start may take at all. The budget is less; a slow machine is no reason to call a message lost.
+const startLimit = 30 * time.Second
+
+// build makes the binary, once for all tests.
+func build(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "parley")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "parley/cmd/parley").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// server is a child process that is killed and started again on the same data and ports.
+type server struct {
+	t            *testing.T
+	bin, data    string
+	listen       string
+	admin        string
+	env          []string
+	log          *os.File // what all its lives have written
+	cmd          *exec.Cmd
+	exited       chan error
+	http         *http.Client
+	target       bench.Target
+	startedTimes []time.Duration
+}
+
+// newServer starts one and waits until it serves. It is ended with the test.
+func newServer(t *testing.T, bin, data string, env ...string) *server {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "server.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{
+		t: t, bin: bin, data: data, listen: freeAddr(t), admin: freeAddr(t), env: env, log: log,
+		http: &http.Client{Timeout: startLimit, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("the server's last words:\n%s", s.lastWords())
+		}
+		_ = log.Close()
+	})
+	s.start()
+	s.target, err = bench.ReadTarget(filepath.Join(data, "dev.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start starts a life and waits until it answers REST and calls itself ready. It returns how long that took.
+func (s *server) start() time.Duration {
+	s.t.Helper()
+	begin := time.Now()
+	s.cmd = exec.Command(s.bin, "serve", "--dev", "--data", s.data, "--listen", s.listen, "--admin", s.admin, "--log.format", "json")
+	s.cmd.Env = append(os.Environ(), s.env...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatalf("start: %v", err)
+	}
+	cmd, exited := s.cmd, make(chan error, 1)
+	s.exited = exited
+	go func() { exited <- cmd.Wait() }()
+	for _, url := range []string{"http://" + s.listen + "/", "http://" + s.admin + "/readyz"} {
+		if err := s.await(begin, url); err != nil {
+			s.t.Fatalf("the server does not come up: %v\n%s", err, s.lastWords())
+		}
+	}
+	took := time.Since(begin)
+	s.startedTimes = append(s.startedTimes, took)
+	return took
+}
+
+// await waits for an answer, whose status matters only for readiness.
+func (s *server) await(begin time.Time, url string) error {
+	for {
+		status, body, err := s.get(url)
+		if err == nil && (status == http.StatusOK || !strings.HasSuffix(url, "/readyz")) {
+			return nil
+		}
+		if time.Since(begin) > startLimit {
+			return fmt.Errorf("%s: %d %s %w", url, status, body, err)
+		}
+		select {
+		case err := <-s.exited:
+			s.exited <- err
+			return fmt.Errorf("it has ended: %w", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (s *server) get(url string) (status int, body string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	return resp.StatusCode, string(b), err
+}
+
+// ready asks /readyz; the reasons are what it says when it is not.
+func (s *server) ready() (ok bool, reasons []string) {
+	status, body, err := s.get("http://" + s.admin + "/readyz")
+	if err != nil {
+		return false, []string{err.Error()}
+	}
+	var answer struct {
+		Reasons []string `json:"reasons"`
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		return false, []string{body}
+	}
+	return status == http.StatusOK, answer.Reasons
+}
+
+// kill ends the life in the middle of whatever it does, and waits until it is gone.
+func (s *server) kill() {
+	if s.cmd == nil {
+		return
+	}
+	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.t.Errorf("kill: %v", err)
+	}
+	<-s.exited
+	s.cmd = nil
+}
+
+// dead tells whether the server has ended without being killed.
+func (s *server) dead() bool {
+	select {
+	case err := <-s.exited:
+		s.exited <- err
+		return true
+	default:
+		return false
+	}
+}
+
+// lastWords returns the end of the log.
+func (s *server) lastWords() string {
+	b, err := os.ReadFile(s.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-6000):])
+}

@@ -1,0 +1,165 @@
+package crash
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// side is what one user of a conversation wrote, got and finds in history.
+type side struct {
+	user    string
+	fates   []fate    // of what this user wrote
+	inbox   []arrival // of what the other wrote, in order
+	history []arrival // both, oldest first
+}
+
+// verdict is the test's table. Every count but the first four and the last three has to be zero.
+type verdict struct {
+	written, acknowledged, stored, received           int
+	lost, doubled, misordered, disagreed, resurrected int
+	refused, abandoned, abandonedStored               int
+	details                                           []string
+}
+
+// blame counts something wrong and remembers the first few.
+func (v *verdict) blame(count *int, format string, args ...any) {
+	*count++
+	if len(v.details) < 20 {
+		v.details = append(v.details, fmt.Sprintf(format, args...))
+	}
+}
+
+// judge compares both sides of a conversation.
+func (v *verdict) judge(a, b *side) {
+	v.compare(a, b)
+	for _, s := range []struct{ author, reader *side }{{a, b}, {b, a}} {
+		v.written += len(s.author.fates)
+		stored := v.positions(a.history, s.author.user)
+		got := v.positions(s.reader.inbox, s.author.user)
+		for n := range s.author.fates {
+			v.judgeMessage(s.author, n, stored[n], got[n])
+		}
+		v.judgeOrder(s.author, a.history, "history of "+a.user)
+	}
+	v.judgeInbox(a, b.history)
+	v.judgeInbox(b, a.history)
+}
+
+// compare holds both histories to each other.
+func (v *verdict) compare(a, b *side) {
+	if slices.Equal(a.history, b.history) {
+		return
+	}
+	v.blame(&v.disagreed, "%s finds %d messages in history and %s %d, or in another order", a.user, len(a.history), b.user, len(b.history))
+}
+
+// positions returns, for each number of an author, the ids under which it is there.
+func (v *verdict) positions(list []arrival, author string) map[int][]uint64 {
+	out := map[int][]uint64{}
+	for _, e := range list {
+		if e.from.author == author {
+			out[e.from.n] = append(out[e.from.n], e.id)
+		}
+	}
+	return out
+}
+
+func (v *verdict) judgeMessage(author *side, n int, stored, got []uint64) {
+	f, who := &author.fates[n], name{author.user, n}
+	v.stored += min(len(stored), 1)
+	v.received += min(len(got), 1)
+	if len(stored) > 1 || len(got) > 1 || len(f.ids) > 1 {
+		v.blame(&v.doubled, "%v: answered with %v, stored as %v, received as %v, sent %d times", who, f.ids, stored, got, f.tries)
+	}
+	switch {
+	case len(f.ids) > 0:
+		v.acknowledged++
+		if !slices.Contains(stored, f.ids[0]) {
+			v.blame(&v.lost, "%v: acknowledged as %d, in history as %v", who, f.ids[0], stored)
+		}
+		if !slices.Contains(got, f.ids[0]) {
+			v.blame(&v.lost, "%v: acknowledged as %d, received as %v", who, f.ids[0], got)
+		}
+	case f.refused != "":
+		v.refused++
+		if len(stored)+len(got) > 0 {
+			v.blame(&v.resurrected, "%v: refused (%s), yet stored as %v and received as %v", who, f.refused, stored, got)
+		}
+	case f.abandoned:
+		v.abandoned++
+		v.abandonedStored += min(len(stored), 1)
+		if !slices.Equal(stored, got) {
+			v.blame(&v.lost, "%v: never answered, stored as %v, received as %v", who, stored, got)
+		}
+	default:
+		v.blame(&v.lost, "%v: sent %d times to the end, never answered", who, f.tries)
+	}
+}
+
+// judgeOrder holds history to the order in which the author sent.
+func (v *verdict) judgeOrder(author *side, history []arrival, where string) {
+	last := -1
+	for _, e := range history {
+		if e.from.author != author.user || e.from.n >= len(author.fates) || author.fates[e.from.n].late {
+			continue
+		}
+		if e.from.n < last {
+			v.blame(&v.misordered, "%v stands after %d in the %s", e.from, last, where)
+		}
+		last = max(last, e.from.n)
+	}
+}
+
+// judgeInbox holds what a user received to the order of history.
+func (v *verdict) judgeInbox(reader *side, history []arrival) {
+	place := map[uint64]int{}
+	for i, e := range history {
+		place[e.id] = i
+	}
+	last := -1
+	for _, e := range reader.inbox {
+		at, ok := place[e.id]
+		switch {
+		case !ok:
+			v.blame(&v.resurrected, "%s received %v as %d, which history does not have", reader.user, e.from, e.id)
+		case at < last:
+			v.blame(&v.misordered, "%s received %v after what follows it in history", reader.user, e.from)
+		}
+		last = max(last, at)
+	}
+}
+
+// faults is how many counts are not as they must be.
+func (v *verdict) faults() int {
+	return v.lost + v.doubled + v.misordered + v.disagreed + v.resurrected
+}
+
+// table lays out rows of a name and a value.
+func table(rows [][2]string) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	for _, r := range rows {
+		_, _ = fmt.Fprintf(t, "  %s\t%s\n", r[0], r[1])
+	}
+	_ = t.Flush()
+	return b.String()
+}
+
+func (v *verdict) rows() [][2]string {
+	n := func(i int) string { return fmt.Sprint(i) }
+	return [][2]string{
+		{"written", n(v.written)},
+		{"acknowledged", n(v.acknowledged)},
+		{"stored", n(v.stored)},
+		{"received", n(v.received)},
+		{"refused", n(v.refused)},
+		{"given up without answer", fmt.Sprintf("%d, of which stored %d", v.abandoned, v.abandonedStored)},
+		{"LOST", n(v.lost)},
+		{"DOUBLED", n(v.doubled)},
+		{"OUT OF ORDER", n(v.misordered)},
+		{"HISTORIES THAT DISAGREE", n(v.disagreed)},
+		{"STORED OR RECEIVED AGAINST A REFUSAL", n(v.resurrected)},
+	}
+}
