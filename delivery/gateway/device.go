@@ -17,6 +17,8 @@ type Store interface {
 	Write(ctx context.Context, writes []table.Write) error
 	Get(ctx context.Context, t *table.Table, keys []table.RowKey) ([]table.Row, error)
 	Scan(ctx context.Context, q table.Query) ([]table.Row, error)
+	// Sync returns when all that was written before survives the process and the machine.
+	Sync(ctx context.Context) error
 }
 
 // deviceKey names a device of one incarnation of a user.
@@ -157,6 +159,8 @@ type devices struct {
 	mu      sync.Mutex
 	all     map[deviceKey]*device
 	unsaved []*device // with marks that are not written
+
+	unsynced bool // written, but may not last; of the goroutine that saves
 }
 
 func newDevices(store Store, s *Settings, m *metrics, now func() time.Time) *devices {
@@ -345,7 +349,8 @@ func (ds *devices) run(ctx context.Context) {
 	}
 }
 
-// save writes the marks that are due. While the store does not answer they stay, and the next tick tries again.
+// save writes the marks that are due, and makes sure that they last: unlike what the log holds, nobody could make them again, and clients
+// have forgotten what they would be shown anew. While the store does not answer they stay, and the next tick tries again.
 func (ds *devices) save(ctx context.Context, all bool) {
 	due := ds.due(all)
 	for i, d := range due {
@@ -356,6 +361,15 @@ func (ds *devices) save(ctx context.Context, all bool) {
 			return
 		}
 	}
+	ds.unsynced = ds.unsynced || len(due) > 0
+	if !ds.unsynced {
+		return
+	}
+	if err := ds.store.Sync(ctx); err != nil {
+		ds.metrics.cursors.WithLabelValues("not_synced").Inc()
+		return
+	}
+	ds.unsynced = false
 }
 
 // due takes the devices whose marks are to be written now off the list.
