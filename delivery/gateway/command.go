@@ -195,7 +195,7 @@ func (s *session) sendVolatile(stream domain.StreamID, cmd conversation.Command,
 	case conversation.ReadConversation:
 		return
 	}
-	t := s.gw.nextT()
+	t := s.gw.NextT()
 	s.gw.cfg.Router.Volatile(stream, &domain.Event{T: t, Body: body})
 	s.answer(up, domain.Result{T: t})
 }

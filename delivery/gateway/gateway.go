@@ -57,7 +57,7 @@ type Apps interface {
 
 // Tokens verifies tokens.
 type Tokens interface {
-	Verify(tok string, now time.Time) (token.Claims, error)
+	Verify(t token.Token, now time.Time) (token.Claims, error)
 }
 
 // Router hands over what is not logged, and tells up to where commits were routed.
@@ -280,8 +280,8 @@ func (g *Gateway) limiter(app domain.AppID) *rate.Limiter {
 	return l
 }
 
-// nextT returns an id for what is not logged.
-func (g *Gateway) nextT() domain.T {
+// NextT returns an id for what is not logged.
+func (g *Gateway) NextT() domain.T {
 	for {
 		last := g.lastT.Load()
 		t := domain.NextT(g.cfg.Now(), domain.T(last), g.cfg.NodeNumber)

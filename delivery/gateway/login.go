@@ -10,6 +10,7 @@ import (
 
 	"parley/delivery/directory"
 	"parley/domain"
+	"parley/domain/token"
 	"parley/domain/user"
 	"parley/schemas/msync"
 )
@@ -83,7 +84,7 @@ func (s *session) authenticate(ctx context.Context, h *msync.Hello) (account *us
 	if err != nil || !s.gw.cfg.Apps.AppExists(app) {
 		return nil, 0, &refuseToken
 	}
-	claims, err := s.gw.cfg.Tokens.Verify(string(h.Token), s.gw.cfg.Now())
+	claims, err := s.gw.cfg.Tokens.Verify(token.Token(h.Token), s.gw.cfg.Now())
 	switch domain.CodeOf(err) {
 	case "":
 	case domain.TokenExpired:

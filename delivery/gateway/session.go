@@ -315,7 +315,7 @@ func (s *session) Kick(reason directory.KickReason, note string) {
 	if s.closed.Load() {
 		return
 	}
-	t := s.gw.nextT()
+	t := s.gw.NextT()
 	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
 		return append(dst, msync.AppendKick(nil, &msync.Kick{
 			ID: uint64(t), AppKey: string(s.key.App), User: string(s.key.User), Operation: op, Reason: note, Timestamp: uint64(t.Milli()),

@@ -6,17 +6,19 @@ import "github.com/prometheus/client_golang/prometheus"
 type Metrics struct{ *metrics }
 
 type metrics struct {
-	routed  *prometheus.CounterVec
+	online, offline, volatile prometheus.Counter
+
 	dropped *prometheus.CounterVec
 	age     prometheus.Histogram
 }
 
 // NewMetrics registers the router's metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
+	routed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "parley_router_entries_total", Help: "Entries routed, by whether anybody was there.",
+	}, []string{"to"})
 	m := &metrics{
-		routed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "parley_router_entries_total", Help: "Entries routed, by whether anybody was there.",
-		}, []string{"to"}),
+		online: routed.WithLabelValues("online"), offline: routed.WithLabelValues("offline"), volatile: routed.WithLabelValues("volatile"),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "parley_router_dropped_total", Help: "Events that no session could be shown, by reason.",
 		}, []string{"reason"}),
@@ -25,6 +27,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 	}
-	reg.MustRegister(m.routed, m.dropped, m.age)
+	reg.MustRegister(routed, m.dropped, m.age)
 	return &Metrics{m}
 }

@@ -1,7 +1,7 @@
 // Package router takes accepted commits from the feeds and hands each to the sessions that are to see it.
 //
-// A partition's commits are routed by one goroutine, in order. What must hold: a session that attached before Position moved past a commit
-// is handed that commit. The router keeps nothing: what it misses while a process is down, sessions read at log-in.
+// A partition's commits are routed by one goroutine, in order. What must hold: whoever attaches and then asks for Position is handed every
+// commit above it. The router keeps nothing: what it misses while a process is down, sessions read at log-in.
 package router
 
 import (
@@ -26,7 +26,7 @@ type Feed interface {
 type Router struct {
 	dir       *directory.Directory
 	metrics   *metrics
-	positions []atomic.Uint64 // by place; index of the last commit routed
+	positions []atomic.Uint64 // by place; index of the last commit whose routing has begun
 	places    map[domain.Partition]int
 }
 
@@ -45,7 +45,8 @@ func New(dir *directory.Directory, partitions []domain.Partition, m *Metrics) *R
 	return r
 }
 
-// Position returns the index of the last commit of a partition that was routed: every later one will be handed to the sessions there are.
+// Position returns the index of the last commit of a partition whose routing has begun: every later one will be handed to the sessions
+// that are there now. The commit itself may have missed them: what is read after Position has to include it.
 func (r *Router) Position(p domain.Partition) domain.Index {
 	return domain.Index(r.positions[r.places[p]].Load())
 }
@@ -72,8 +73,8 @@ func (r *Router) Run(ctx context.Context, p domain.Partition, start domain.Index
 			return fmt.Errorf("route partition %d: %w", p, err)
 		}
 		for i := range commits {
+			r.positions[place].Store(uint64(commits[i].Index)) // first: who attaches between the two has to read this commit
 			r.commit(commits[i].Commit)
-			r.positions[place].Store(uint64(commits[i].Index))
 		}
 	}
 }
@@ -120,7 +121,7 @@ func (r *Router) direct(id domain.StreamID, st domain.Stream, ev *domain.Event) 
 		b = r.dir.Sessions(directory.Key{App: st.App, User: st.B})
 	}
 	if len(a)+len(b) == 0 {
-		r.metrics.routed.WithLabelValues("offline").Inc()
+		r.metrics.offline.Inc()
 		return
 	}
 	meta, ok := msync.MetaOfEvent(nil, st.App, ev, nil)
@@ -134,7 +135,7 @@ func (r *Router) direct(id domain.StreamID, st domain.Stream, ev *domain.Event) 
 	for _, s := range b {
 		s.Deliver(d)
 	}
-	r.metrics.routed.WithLabelValues("online").Inc()
+	r.metrics.online.Inc()
 }
 
 // Volatile hands what is not logged to the sessions of both users of a direct conversation that are to see it, now or never.
@@ -161,5 +162,5 @@ func (r *Router) Volatile(id domain.StreamID, ev *domain.Event) {
 			}
 		}
 	}
-	r.metrics.routed.WithLabelValues("volatile").Inc()
+	r.metrics.volatile.Inc()
 }
