@@ -100,10 +100,10 @@ func (o *Owner) OnAppend(now time.Duration, id ActionID, outcome Outcome, base d
 	b := o.open
 	switch outcome {
 	case Landed:
-		if base <= o.read.Next || o.omits(gapIsRead) {
+		if base <= o.read.Next && o.read.Index < b.first() || o.omits(gapIsRead) {
 			return o.landed(now, base)
 		}
-		b.closed = true // somebody wrote in between: what, is found by reading
+		b.closed = true // somebody wrote in between, or a part has been read: what is where, is found by reading
 	case Refused:
 		b.closed = !o.omits(refusedClaims)
 	case Unknown:

@@ -1,13 +1,17 @@
 package fence
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
 	"parley/domain"
 )
 
-var errLowEnd = errors.New("the log ends below what was read")
+var (
+	errLowEnd      = errors.New("the log ends below what was read")
+	errTwoContents = errors.New("another content stands under the number of an own commit")
+)
 
 // OnRead reports the records that a read returned, in order (none: nothing came within the wait), and the log's end (the offset after its
 // last record) as the log knew it. The end must be one that the log does not take back: one below what this Owner has read halts.
@@ -57,11 +61,16 @@ func (o *Owner) take(now time.Duration, effects []Effect, rec *domain.LogRecord)
 	return effects
 }
 
-// takeCommit sorts an accepted commit: it is of the open batch, or it is news.
+// takeCommit sorts an accepted commit: it is of the open batch, or it is news. (term, index) names one content, unless the log lost a claim
+// and two nodes own one term: that shows here.
 func (o *Owner) takeCommit(effects []Effect, rec *domain.LogRecord) []Effect {
 	h, _ := ParseHeader(rec.Value)
 	if b := o.open; b != nil && h.Term == b.send.Term && h.Index >= b.first() && h.Index <= b.last() && !o.omits(claimSettles) {
-		b.place(int(h.Index-b.first()), rec.Offset)
+		i := int(h.Index - b.first())
+		if !bytes.Equal(rec.Value, b.records[i].Value) && !o.omits(sameBatchAgain) {
+			return o.halt(effects, &HaltError{rec.Offset, Damaged, errTwoContents})
+		}
+		b.place(i, rec.Offset)
 		if h.Index == b.last() {
 			return o.acked(effects)
 		}

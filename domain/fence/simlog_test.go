@@ -17,7 +17,7 @@ type simLog struct {
 	end     domain.Offset
 
 	read     Reader
-	broken   *HaltError // the truth itself cannot go on: after a truncation only
+	broken   bool // the truth itself cannot go on: after a truncation only
 	accepted []Record
 	rows     map[uint8][]*simRow // after each commit, by stream
 	lastT    uint64
@@ -48,12 +48,12 @@ func (l *simLog) land(values [][]byte) (domain.Offset, error) {
 
 // judge extends the truth and checks what must hold of it: nothing twice, nothing out of order, nothing that was called void.
 func (l *simLog) judge(at domain.Offset, value []byte) error {
-	if l.broken != nil {
+	if l.broken {
 		return nil
 	}
 	v, err := l.read.Read(at, value)
 	if err != nil {
-		errors.As(err, &l.broken)
+		l.broken = true
 		return fmt.Errorf("the log itself is broken: %w", err)
 	}
 	if v != Accepted {
