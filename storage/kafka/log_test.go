@@ -76,3 +76,12 @@ func (l *trimmed) Trim(ctx context.Context, p domain.Partition, before domain.Of
 	_, err = request.RequestWith(ctx, client)
 	return err
 }
+
+// BenchmarkAppend measures the client: the broker is in the process and syncs nothing.
+func BenchmarkAppend(b *testing.B) {
+	storagetest.BenchLog(b, func(b *testing.B) storagetest.Log {
+		o := options(cluster(b))
+		o.Chats = 16
+		return openLog(b, o)
+	})
+}
