@@ -101,7 +101,6 @@ func (a *auditor) hasAtLeast(ctx context.Context, n name, t domain.T) error {
 
 // TestCheckpointNeverPassesRows also covers the tail that is inherited at a take-over, which is loaded before it can be flushed.
 func TestCheckpointNeverPassesRows(t *testing.T) {
-	t.Parallel()
 	for _, lag := range []time.Duration{0, 30 * time.Millisecond} {
 		t.Run(lag.String(), func(t *testing.T) {
 			d := newDisk(t)

@@ -80,6 +80,7 @@ func (s *Shard) onIO(r ioResult) {
 		s.obey(s.owner.OnReadFailed(now, r.id, r.err))
 	default:
 		s.readWorks()
+		s.metrics.records.Add(float64(len(r.records)))
 		s.obey(s.owner.OnRead(now, r.id, r.records, r.end))
 	}
 }

@@ -188,7 +188,7 @@ func (s *Shard) receive(now time.Time) {
 		case !now.Before(p.deadline):
 			s.refuse(p, errExpired)
 		default:
-			s.queue.items = append(s.queue.items, p)
+			s.queue.push(p)
 		}
 	}
 	clear(s.inbox)

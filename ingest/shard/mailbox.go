@@ -112,6 +112,16 @@ type queue struct {
 
 func (q *queue) len() int { return len(q.items) - q.first }
 
+// push puts a command behind all others. What was popped makes room first, so that a queue that is never empty does not grow.
+func (q *queue) push(p *pending) {
+	if q.first > len(q.items)/2 {
+		n := copy(q.items, q.items[q.first:])
+		clear(q.items[n:])
+		q.items, q.first = q.items[:n], 0
+	}
+	q.items = append(q.items, p)
+}
+
 func (q *queue) pop() *pending {
 	p := q.items[q.first]
 	q.items[q.first] = nil

@@ -17,6 +17,7 @@ type metrics struct {
 	outcome     *prometheus.CounterVec
 	batches     prometheus.Counter
 	commits     prometheus.Counter
+	records     prometheus.Counter
 	read        prometheus.Counter
 	claims      prometheus.Counter
 	deposed     prometheus.Counter
@@ -49,8 +50,10 @@ func newMetrics(reg prometheus.Registerer, p domain.Partition) *metrics {
 		outcomes: make(map[outcome]prometheus.Counter),
 		outcome: f.vec("parley_shard_commands_total", "Commands by how they ended; reason names a refusal.",
 			"outcome", "reason"),
-		batches:     f.counter("parley_shard_batches_total", "Batches acknowledged."),
-		commits:     f.counter("parley_shard_commits_total", "Commits acknowledged."),
+		batches: f.counter("parley_shard_batches_total", "Batches acknowledged."),
+		commits: f.counter("parley_shard_commits_total", "Commits acknowledged."),
+		records: f.counter("parley_shard_records_read_total",
+			"Records read from the log; those that are neither claims nor accepted commits were void or repeats."),
 		read:        f.counter("parley_shard_commits_read_total", "Accepted commits taken from the log: at take-over, and those of other owners."),
 		claims:      f.counter("parley_shard_terms_total", "Terms that this node has owned."),
 		deposed:     f.counter("parley_shard_deposed_total", "Times that another node took the partition over."),

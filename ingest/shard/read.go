@@ -112,15 +112,15 @@ func (s *Shard) await(ctx context.Context, r *read) error {
 	}
 }
 
-// loadsPerBatch bounds the rows that readers can make wait for the store, in loads of Settings.LoadRows.
-const loadsPerBatch = 64
+// maxLoads bounds the rows that readers can make wait for the store, in loads of Settings.LoadRows.
+const maxLoads = 64
 
 // answerRead fills in what is loaded and asks for the rest.
 func (s *Shard) answerRead(r *read) {
 	if r.gone.Load() {
 		return
 	}
-	if len(s.loads)+len(r.names) > loadsPerBatch*s.set.LoadRows {
+	if len(s.loads)+len(r.names) > maxLoads*s.set.LoadRows {
 		r.fail(errReadsFull)
 		return
 	}

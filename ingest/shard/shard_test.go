@@ -2,12 +2,14 @@ package shard_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/domain/user"
+	"parley/ingest/shard"
 )
 
 func TestMessageIsAcknowledgedFedAndKept(t *testing.T) {
@@ -93,4 +95,45 @@ func large(from, to domain.UserID) conversation.SendMessage {
 	m := send(from, to, 1)
 	m.Body = make([]byte, 300<<10)
 	return m
+}
+
+// TestAnswersWaitForWhatTheyRestOn has a repeat and a refusal behind a commit that is not acknowledged, in flight and in the batch that forms.
+func TestAnswersWaitForWhatTheyRestOn(t *testing.T) {
+	r := start(t, newDisk(t), nil)
+	defer r.stop()
+	ab, eve := direct("ann", "ben"), domain.UserStream(app, "eve")
+	r.ok(ab, send("ann", "ben", 1))
+	_ = r.do(eve, user.Delete{}) // its rows are in memory now
+	r.log.delay.Store(int64(300 * time.Millisecond))
+	answers := []<-chan domain.Result{
+		r.submit(ab, send("ann", "ben", 2)), r.submit(ab, send("ann", "ben", 2)),
+	}
+	time.Sleep(50 * time.Millisecond) // these are in flight, the next ones form
+	answers = append(answers,
+		r.submit(eve, user.Register{UUID: "1"}), r.submit(eve, user.Register{UUID: "2"}), r.submit(ab, send("ann", "ben", 2)))
+	free := r.do(direct("ann", "ben"), send("ann", "ben", 1))
+	require.True(t, free.Repeat)
+	for i, a := range answers[:2] {
+		require.Equal(t, domain.Seq(2), r.wait(a).Seq, i)
+	}
+	require.NoError(t, r.wait(answers[2]).Err)
+	require.Equal(t, domain.UserExists, domain.CodeOf(r.wait(answers[3]).Err))
+	again := r.wait(answers[4])
+	require.True(t, again.Repeat)
+	require.Equal(t, domain.Index(2), again.Position.Index)
+}
+
+// TestNothingIsAnsweredWhileTheLogIsSilent is the same without a log: no answer but the one at the deadline.
+func TestNothingIsAnsweredWhileTheLogIsSilent(t *testing.T) {
+	t.Parallel()
+	r := start(t, newDisk(t), func(c *shard.Config) { c.Settings.Deadline = time.Second })
+	defer r.stop()
+	eve := domain.UserStream(app, "eve")
+	_ = r.do(eve, user.Delete{})
+	r.log.refuse.Store(true)
+	for i, a := range []<-chan domain.Result{r.submit(eve, user.Register{UUID: "1"}), r.submit(eve, user.Register{UUID: "2"})} {
+		require.Equal(t, domain.Unknown, domain.CodeOf(r.wait(a).Err), i)
+	}
+	require.Nil(t, r.head(eve))
+	r.log.refuse.Store(false)
 }
