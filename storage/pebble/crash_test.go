@@ -107,6 +107,16 @@ func TestStorePowerCut(t *testing.T) {
 		}
 		check(clones[round%len(clones)], written)
 	}
+	if err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if kept := check(0, written); kept != written {
+		t.Errorf("%d of %d writes are there after a sync", kept, written)
+	}
+	if err := s.Write(t.Context(), testWrites(3, uint64(3*written))); err != nil {
+		t.Fatal(err)
+	}
+	written++
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
