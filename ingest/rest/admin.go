@@ -230,7 +230,7 @@ func (a *Admin) mint(ec echo.Context) error {
 	if !ok {
 		return domain.Refuse(domain.AppNotFound, "no such app")
 	}
-	life := (&tokenRequest{TTL: req.TTL}).life(a.cfg.Settings.UserTokenTTL)
+	otherwise := a.cfg.Settings.AppTokenTTL
 	claims, answer := token.Claims{App: app.ID, Admin: true}, tokenAnswer{Application: app.UUID}
 	if req.User != "" {
 		u, err := user.FoldName(req.User)
@@ -242,8 +242,9 @@ func (a *Admin) mint(ec echo.Context) error {
 			return err
 		}
 		claims = token.Claims{App: app.ID, User: u, Incarnation: head.Incarnation, AuthEpoch: head.AuthEpoch}
-		answer.User = ptr(entityOf(u, head))
+		answer.User, otherwise = ptr(entityOf(u, head)), a.cfg.Settings.UserTokenTTL
 	}
+	life := (&tokenRequest{TTL: req.TTL}).life(otherwise)
 	t, err := sign(a.cfg.Tokens, claims, a.cfg.Now(), life)
 	if err != nil {
 		return err

@@ -202,7 +202,9 @@ func (a apps) CreateApp(ctx context.Context, n rest.NewApp) error {
 	})
 }
 
-func (a apps) DeleteApp(ctx context.Context, id domain.AppID) error { return a.control.DeleteApp(ctx, id) }
+func (a apps) DeleteApp(ctx context.Context, id domain.AppID) error {
+	return a.control.DeleteApp(ctx, id)
+}
 
 // people are the sessions, and what was shown to them. They stand for delivery, which has tests of its own.
 type people struct {

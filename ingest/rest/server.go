@@ -41,7 +41,6 @@ func New(cfg Config) (*Server, error) {
 		s.echo.Add(r.method, "/:org/:app"+r.path, func(c echo.Context) error { return s.serve(r, c) })
 	}
 	s.echo.GET("/easemob/server.json", s.discover)
-	s.echo.RouteNotFound("/:org/:app/*", s.notOffered)
 	return s, nil
 }
 
@@ -59,6 +58,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Settings.Timeout)
 	defer cancel()
+	bound(w, begin.Add(s.cfg.Settings.Timeout))
 	r = r.WithContext(ctx)
 	r.Method = strings.ToUpper(r.Method) // one SDK writes "Post" and "Delete"
 	u := *r.URL
@@ -72,6 +72,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.echo.ServeHTTP(w, r)
 }
+
+// bound ends reading from and writing to a client that does neither. Writers without a connection need no bound.
+func bound(w http.ResponseWriter, until time.Time) {
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(until); err == nil {
+		_ = rc.SetWriteDeadline(until.Add(writeGrace)) //nolint:errcheck // it can when the other could
+	}
+}
+
+// writeGrace is what an answer has after the call's time is up.
+const writeGrace = 5 * time.Second
 
 // recover answers what a bug broke off. Whoever has got half of an answer gets no more.
 func (s *Server) recover(w http.ResponseWriter, r *http.Request, begin time.Time) {
@@ -139,21 +150,24 @@ func (c *call) fail(err error) int {
 	return f.status
 }
 
-// notOffered answers paths inside an app that are not there (yet).
-func (s *Server) notOffered(ec echo.Context) error {
-	r := &route{name: "unknown", run: func(*call) error { return &noPath }, bucket: "unknown"}
-	return s.serve(r, ec)
-}
-
-// unrouted answers what the router itself refuses: other paths, and methods that a path does not take.
+// unrouted answers what the router refuses: paths that are not there (yet), and methods that a path does not take. Inside an app that does
+// not exist it is the app that is missing.
 func (s *Server) unrouted(err error, ec echo.Context) {
+	begin := s.cfg.Now()
 	f := &noPath
 	var he *echo.HTTPError
 	if errors.As(err, &he) && he.Code == http.StatusMethodNotAllowed {
 		f = &noMethod
 	}
-	s.metrics.answered("unknown", f.status, 0)
-	writeJSON(ec.Response(), f.status, bodyOf(f, s.cfg.Now(), 0))
+	if org, rest, _ := strings.Cut(strings.TrimPrefix(ec.Request().URL.Path, "/"), "/"); strings.Contains(rest, "/") {
+		app, _, _ := strings.Cut(rest, "/")
+		if _, ok := s.cfg.Apps.App(domain.AppID(org + "#" + app)); !ok {
+			f = failureOf(noApp(org, app))
+		}
+	}
+	now := s.cfg.Now()
+	s.metrics.answered("unknown", f.status, now.Sub(begin))
+	writeJSON(ec.Response(), f.status, bodyOf(f, now, now.Sub(begin)))
 }
 
 // base returns scheme and host as clients see them.
