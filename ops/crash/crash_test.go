@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -15,21 +17,34 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "seed of the moments of the kills; 0 takes a fresh one")
-	killsFlag = flag.Int("kills", 20, "how often the server is killed")
-)
-
-// the load that the crash test is specified with
-const (
-	pairs = 30
-	rate  = 300
+	killsFlag = flag.Int("kills", 20, "how often TestCrash kills the server")
+	binFlag   = flag.String("bin", "", "a binary to test, instead of one that is built")
 )
 
 // restartBudget is design section 12: serving again after kill -9.
 const restartBudget = 2 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if built.Load() {
+			bin, _ := buildOnce()
+			_ = os.RemoveAll(filepath.Dir(bin))
+		}
+		os.Exit(code)
+	}))
+}
 
+// TestCrash is the promise of the project at the load that it is made for.
 func TestCrash(t *testing.T) {
+	crash(t, plan{pairs: 30, rate: 300, patience: answerLimit}, *killsFlag)
+}
+
+// TestCrashBusy kills while many messages are between the log and their answer, so that more of them are sent again.
+func TestCrashBusy(t *testing.T) {
+	crash(t, plan{pairs: 30, rate: 2400, patience: answerLimit}, 5)
+}
+
+func crash(t *testing.T, p plan, kills int) {
 	seed := *seedFlag
 	if seed == 0 {
 		seed = rand.Uint64N(1 << 32)
@@ -37,9 +52,9 @@ func TestCrash(t *testing.T) {
 	t.Logf("seed %d (repeat with -seed %d)", seed, seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	s := newServer(t, build(t), t.TempDir())
-	l := startLoad(t, &s.target, pairs, rate, seed)
+	l := startLoad(t, &s.target, p, seed)
 	var restarts []time.Duration
-	for range *killsFlag {
+	for range kills {
 		time.Sleep(500*time.Millisecond + time.Duration(dice.Int64N(int64(2*time.Second))))
 		if s.dead() {
 			t.Fatal("the server has ended by itself")
@@ -53,23 +68,37 @@ func TestCrash(t *testing.T) {
 	v := l.verdict()
 	slices.Sort(restarts)
 	t.Log("\n" + table(slices.Concat(
-		[][2]string{{"load", fmt.Sprintf("%d msg/s over %d conversations", rate, pairs)}, {"kills", fmt.Sprint(len(restarts))}},
-		v.rows(),
+		[][2]string{{"load", fmt.Sprintf("%d msg/s over %d conversations", p.rate, p.pairs)}, {"kills", fmt.Sprint(kills)}},
+		v.rows(), l.rows(),
 		[][2]string{
-			{"sent again", fmt.Sprint(l.sum(func(u *user) int { return u.out.resends }))},
-			{"delivered again, left out by the receiver", fmt.Sprint(l.sum(func(u *user) int { return u.repeats }))},
-			{"not written, too many waiting", fmt.Sprint(l.sum(func(u *user) int { return u.out.skipped }))},
-			{"sessions", fmt.Sprint(l.sum(func(u *user) int { return int(u.sessions.Load()) }))},
-			{"longest pause without an answer", time.Duration(l.pause.Load()).Round(time.Millisecond).String()},
 			{"restart, median", median(restarts).Round(time.Millisecond).String()},
-			{"restart, longest", last(restarts).Round(time.Millisecond).String()},
+			{"restart, longest", slices.Max(append(restarts, 0)).Round(time.Millisecond).String()},
 		})))
 	verify(t, v)
-	if want := rate * *killsFlag / 2; v.acknowledged < want {
+	if want := p.rate * kills / 2; v.acknowledged < want {
 		t.Errorf("only %d messages were acknowledged, which shows little: at least %d", v.acknowledged, want)
 	}
 	if m := median(restarts); m > restartBudget {
 		t.Errorf("half of the restarts took over %s, the budget is %s", m, restartBudget)
+	}
+}
+
+// rows tells how hard the users had it.
+func (l *load) rows() [][2]string {
+	sum := func(f func(u *user) int) string {
+		n := 0
+		for _, u := range l.users {
+			n += f(u)
+		}
+		return fmt.Sprint(n)
+	}
+	return [][2]string{
+		{"sent again", sum(func(u *user) int { return u.out.resends })},
+		{"delivered again, left out by the receiver", sum(func(u *user) int { return u.repeats })},
+		{"no answer in time, connected anew", sum(func(u *user) int { return u.out.timeouts })},
+		{"not written, too many waiting", sum(func(u *user) int { return u.out.skipped })},
+		{"sessions", sum(func(u *user) int { return int(u.sessions.Load()) })},
+		{"longest pause without an answer", time.Duration(l.pause.Load()).Round(time.Millisecond).String()},
 	}
 }
 
@@ -89,11 +118,4 @@ func median(sorted []time.Duration) time.Duration {
 		return 0
 	}
 	return sorted[len(sorted)/2]
-}
-
-func last(sorted []time.Duration) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[len(sorted)-1]
 }

@@ -29,7 +29,7 @@ func TestFullDisk(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := smallDisk(t)
 			s := newServer(t, bin, filepath.Join(dir, "data"), tc.env...)
-			l := startLoad(t, &s.target, 10, 100, 1)
+			l := startLoad(t, &s.target, plan{pairs: 10, rate: 100, patience: 4 * time.Second}, 1)
 			time.Sleep(1500 * time.Millisecond)
 			ballast := fill(t, dir, tc.leave)
 			reasons := awaitFull(t, s)
@@ -50,10 +50,11 @@ func TestFullDisk(t *testing.T) {
 			s.start()
 			l.stop()
 			v := l.verdict()
-			t.Log("\n" + table(append(v.rows(),
-				[2]string{"acknowledged while full", fmt.Sprint(during)},
-				[2]string{"goes on after", recovered.Round(time.Millisecond).String()},
-				[2]string{"readiness said", strings.Join(reasons, "; ")})))
+			t.Log("\n" + table(slices.Concat(v.rows(), l.rows(), [][2]string{
+				{"acknowledged while full", fmt.Sprint(during)},
+				{"goes on after", recovered.Round(time.Millisecond).String()},
+				{"readiness said", strings.Join(reasons[:min(len(reasons), 2)], "; ")},
+			})))
 			verify(t, v)
 		})
 	}

@@ -30,16 +30,22 @@ type load struct {
 	pause   atomic.Int64 // the longest time without a positive answer to anybody
 }
 
-// startLoad makes the users and lets them write rate messages a second together.
-func startLoad(t *testing.T, target *bench.Target, pairs, rate int, seed uint64) *load {
+// plan is how much is written, and how long users wait for an answer before they connect anew.
+type plan struct {
+	pairs, rate int // conversations, messages a second over all
+	patience    time.Duration
+}
+
+// startLoad makes the users and lets them write.
+func startLoad(t *testing.T, target *bench.Target, p plan, seed uint64) *load {
 	t.Helper()
-	l := &load{t: t, every: time.Second * time.Duration(2*pairs) / time.Duration(rate)}
+	l := &load{t: t, every: time.Second * time.Duration(2*p.pairs) / time.Duration(p.rate)}
 	var err error
 	if l.accounts, err = bench.OpenAccounts(t.Context(), target); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for i := range pairs {
+	for i := range p.pairs {
 		names = append(names, fmt.Sprintf("crash-a%d", i), fmt.Sprintf("crash-b%d", i))
 	}
 	tokens, err := l.accounts.Tokens(t.Context(), names)
@@ -48,7 +54,7 @@ func startLoad(t *testing.T, target *bench.Target, pairs, rate int, seed uint64)
 	}
 	for i, n := range names {
 		u := newUser(target.App, target.WS, n, names[i^1], tokens[i], seed+uint64(i))
-		u.onAck = l.onAck
+		u.onAck, u.patience = l.onAck, p.patience
 		l.users = append(l.users, u)
 	}
 	l.lastAck.Store(time.Now().UnixNano())
@@ -192,11 +198,4 @@ func decode(text string) (arrival, error) {
 		return arrival{}, fmt.Errorf("entry %d from %q is none of this test", m.ID, m.From.Name)
 	}
 	return arrival{id: m.ID, from: from}, nil
-}
-
-func (l *load) sum(f func(u *user) int) (n int) {
-	for _, u := range l.users {
-		n += f(u)
-	}
-	return n
 }

@@ -31,11 +31,12 @@ type waiting struct {
 
 // outbox is what an SDK and its app remember of what a user has written. Its methods may be called from any goroutine.
 type outbox struct {
-	mu      sync.Mutex
-	queue   []*waiting // in the order of writing
-	fates   []fate     // by number
-	skipped int        // not written, because too many were waiting
-	resends int
+	mu       sync.Mutex
+	queue    []*waiting // in the order of writing
+	fates    []fate     // by number
+	skipped  int        // not written, because too many were waiting
+	resends  int
+	timeouts int // sessions given up, because a message had no answer for longer than an SDK waits
 }
 
 // maxWaiting bounds an outbox: a user who has so many unsent messages stops writing.
@@ -65,6 +66,7 @@ func (o *outbox) next(session int) (w waiting, ok bool) {
 		f := &o.fates[q.n]
 		if f.tries++; f.tries > 1 {
 			o.resends++
+			f.late = f.late || o.answeredAfter(q.n)
 		}
 		for _, later := range o.queue[i+1:] {
 			f.late = f.late || later.session == session
@@ -73,6 +75,16 @@ func (o *outbox) next(session int) (w waiting, ok bool) {
 		return *q, true
 	}
 	return waiting{}, false
+}
+
+// answeredAfter tells whether a later message than n is stored already. The lock is held.
+func (o *outbox) answeredAfter(n int) bool {
+	for i := n + 1; i < len(o.fates); i++ {
+		if len(o.fates[i].ids) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // again lets a message be sent once more in this session.
@@ -138,6 +150,7 @@ func (o *outbox) overdue(session int, limit time.Duration) bool {
 	defer o.mu.Unlock()
 	for _, q := range o.queue {
 		if q.session == session && time.Since(q.sentAt) > limit {
+			o.timeouts++
 			return true
 		}
 	}

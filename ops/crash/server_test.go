@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,30 +23,49 @@ import (
 // startLimit is how long a start may take at all. The budget is less; a slow machine is no reason to call a message lost.
 const startLimit = 30 * time.Second
 
-// build makes the binary, once for all tests.
+// buildOnce makes the binary in a folder that TestMain removes.
+var buildOnce = sync.OnceValues(func() (bin string, err error) {
+	dir, err := os.MkdirTemp("", "parley-crash")
+	if err != nil {
+		return "", err
+	}
+	bin = filepath.Join(dir, "parley")
+	out, err := exec.Command("go", "build", "-o", bin, "parley/cmd/parley").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return bin, err
+})
+
+// build returns the binary under test.
 func build(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "parley")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "parley/cmd/parley").CombinedOutput()
+	if *binFlag != "" {
+		return *binFlag
+	}
+	built.Store(true)
+	bin, err := buildOnce()
 	if err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+		t.Fatal(err)
 	}
 	return bin
 }
 
+// built tells whether there is a binary to remove.
+var built atomic.Bool
+
 // server is a child process that is killed and started again on the same data and ports.
 type server struct {
-	t            *testing.T
-	bin, data    string
-	listen       string
-	admin        string
-	env          []string
-	log          *os.File // what all its lives have written
-	cmd          *exec.Cmd
-	exited       chan error
-	http         *http.Client
-	target       bench.Target
-	startedTimes []time.Duration
+	t         *testing.T
+	bin, data string
+	listen    string
+	admin     string
+	env       []string
+	log       *os.File // what all its lives have written
+	cmd       *exec.Cmd
+	exited    chan error
+	http      *http.Client
+	target    bench.Target
 }
 
 // newServer starts one and waits until it serves. It is ended with the test.
@@ -101,9 +122,7 @@ func (s *server) start() time.Duration {
 			s.t.Fatalf("the server does not come up: %v\n%s", err, s.lastWords())
 		}
 	}
-	took := time.Since(begin)
-	s.startedTimes = append(s.startedTimes, took)
-	return took
+	return time.Since(begin)
 }
 
 // await waits for an answer, whose status matters only for readiness.

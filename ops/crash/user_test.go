@@ -31,6 +31,7 @@ type user struct {
 	lastID     atomic.Uint64
 	sessions   atomic.Int64
 	onAck      func() // called at each positive answer
+	patience   time.Duration
 
 	mu       sync.Mutex // guards what follows
 	seen     []uint64   // the last 100 ids, over all sessions
@@ -46,7 +47,7 @@ type arrival struct {
 }
 
 func newUser(app, ws, who, peer string, token msync.Token, seed uint64) *user {
-	u := &user{app: app, ws: ws, name: who, peer: peer, token: token, seed: seed, wake: make(chan struct{}, 1), onAck: func() {}}
+	u := &user{app: app, ws: ws, name: who, peer: peer, token: token, seed: seed, wake: make(chan struct{}, 1), onAck: func() {}, patience: answerLimit}
 	u.lastID.Store(uint64(time.Now().UnixMilli()))
 	return u
 }
@@ -135,7 +136,7 @@ func (u *user) session(ctx context.Context, session int) error {
 			return c.Err()
 		case <-u.wake:
 		case <-tick.C:
-			if u.out.overdue(session, answerLimit) {
+			if u.out.overdue(session, u.patience) {
 				return errors.New("no answer")
 			}
 		}
