@@ -36,7 +36,8 @@ func (s *session) meta(m *msync.MetaView) closeReason {
 		up.command = "Other"
 		s.refuse(&up, domain.Refuse(domain.Unsupported, "this is not offered"))
 	default:
-		return closeBadFrame
+		up.command = "Other"
+		s.refuse(&up, domain.Refuse(domain.Unsupported, "this is not offered"))
 	}
 	return ""
 }
@@ -64,6 +65,9 @@ func (s *session) chat(m *msync.MetaView, up *upward) {
 	if s.volatile(m, &body) {
 		s.sendVolatile(stream, cmd, up)
 		return
+	}
+	if s.pending == nil {
+		s.pending = make(chan struct{}, s.gw.cfg.Settings.MaxPending)
 	}
 	s.pending <- struct{}{} // waits while too many are unanswered
 	answer := *up
@@ -109,6 +113,9 @@ func (s *session) admissible(m *msync.MetaView, body *msync.Envelope) *domain.Er
 	}
 	if from := body.From.Name; len(from) > 0 && !strings.EqualFold(string(from), string(s.key.User)) {
 		return domain.Refuse(domain.Forbidden, "the sender is somebody else")
+	}
+	if s.sends == nil {
+		s.sends = s.gw.cfg.Settings.sendLimiter()
 	}
 	if !s.sends.Allow() || !s.app.Allow() {
 		return domain.Refuse(domain.RateLimited, "traffic limit")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,10 +48,13 @@ type device struct {
 
 	mu       sync.Mutex
 	sockets  int
+	attached time.Time // the last socket
 	idle     time.Time // since there are no sockets
 	dirty    map[domain.StreamID]mark
-	changes  int
-	since    time.Time // of the first change that is not written
+	flying   map[domain.StreamID]mark // being written; dirty is later
+	changes  int                      // in dirty
+	since    time.Time                // of the first change that is not written
+	queued   bool                     // in devices.unsaved
 	leftover []leftover
 }
 
@@ -60,30 +64,35 @@ type leftover struct {
 	marks map[domain.StreamID]domain.Seq
 }
 
-// keysAhead is how far ahead of use the stored key counter is.
-const keysAhead = 1 << 14
+// keysAhead is how far ahead of use the stored key counter is. It is a prime, so that no few log-ins bring the counter round to where it was.
+const keysAhead = 10007
 
-// nextKey returns the key of a frame that ends at seq: seq << 16 | a counter, so that no two frames of a device have the same key.
+// nextKey returns the key of a frame that ends at seq: seq << 16 | a counter, so that no two frames of a device have the same key. It is never
+// 0, which would be no key.
 func (d *device) nextKey(seq domain.Seq) uint64 {
-	return uint64(seq)<<16 | d.keys.Add(1)&0xffff
+	return uint64(seq)<<16 | (1 + d.keys.Add(1)%0xffff)
 }
 
 // keySeq returns the seq in a key.
 func keySeq(key uint64) domain.Seq { return domain.Seq(key >> 16) }
 
-// note remembers where a socket stands, to be written soon. first tells that nothing else waited to be written.
+func (m mark) max(o mark) mark {
+	return mark{acked: max(m.acked, o.acked), pushed: max(m.pushed, o.pushed)}
+}
+
+// note remembers where a socket stands, to be written soon. first tells that the device is to be queued for that.
 func (d *device) note(stream domain.StreamID, m mark, now time.Time) (first bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dirty == nil {
 		d.dirty = make(map[domain.StreamID]mark)
 	}
-	if first = d.changes == 0; first {
+	if d.changes == 0 {
 		d.since = now
 	}
 	d.changes++
-	old := d.dirty[stream]
-	d.dirty[stream] = mark{acked: max(old.acked, m.acked), pushed: max(old.pushed, m.pushed)}
+	d.dirty[stream] = d.dirty[stream].max(m)
+	first, d.queued = !d.queued, true
 	return first
 }
 
@@ -94,27 +103,49 @@ func (d *device) due(now time.Time, batch int, interval time.Duration) bool {
 	return d.changes >= batch || d.changes > 0 && (d.sockets == 0 || now.Sub(d.since) >= interval)
 }
 
-// clean tells that nothing waits to be written.
-func (d *device) clean() bool {
+// take takes the unwritten marks as writes. They are flying until landed is called.
+func (d *device) take(dst []table.Write) []table.Write {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.changes == 0
-}
-
-// take takes the unwritten marks as writes.
-func (d *device) take() (marks map[domain.StreamID]mark, writes []table.Write) {
-	d.mu.Lock()
-	marks, d.dirty, d.changes = d.dirty, nil, 0
-	d.mu.Unlock()
-	for stream, m := range marks {
-		writes = append(writes, cursorWrites(d.key, stream, m)...)
+	d.flying, d.dirty, d.changes = d.dirty, nil, 0
+	for stream, m := range d.flying {
+		dst = cursorWrites(dst, d.key, stream, m)
 	}
-	return marks, writes
+	return dst
 }
 
-func cursorWrites(k deviceKey, stream domain.StreamID, m mark) []table.Write {
+// landed ends a write, if the device had a part in it: what was not written waits again. It returns true when nothing waits any more.
+func (d *device) landed(written bool) (clean bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.flying == nil {
+		return false
+	}
+	if !written {
+		for stream, m := range d.dirty {
+			d.flying[stream] = d.flying[stream].max(m)
+		}
+		d.dirty = d.flying
+		d.changes = max(d.changes, len(d.dirty))
+	}
+	d.flying = nil
+	d.queued = d.changes > 0
+	return !d.queued
+}
+
+// unwritten raises marks to those that are in memory only.
+func (d *device) unwritten(marks map[domain.StreamID]mark) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, some := range []map[domain.StreamID]mark{d.flying, d.dirty} {
+		for stream, m := range some {
+			marks[stream] = marks[stream].max(m)
+		}
+	}
+}
+
+func cursorWrites(out []table.Write, k deviceKey, stream domain.StreamID, m mark) []table.Write {
 	w := table.Write{Table: Cursors, Partition: k.partition(), Cluster: k.cluster().Text(string(stream))}
-	var out []table.Write
 	for column, seq := range []domain.Seq{m.acked, m.pushed} {
 		if seq == 0 {
 			continue
@@ -158,7 +189,7 @@ type devices struct {
 
 	mu      sync.Mutex
 	all     map[deviceKey]*device
-	unsaved []*device // with marks that are not written
+	unsaved []*device // with marks that are not written: those whose field queued is set
 
 	unsynced bool // written, but may not last; of the goroutine that saves
 }
@@ -169,30 +200,35 @@ func newDevices(store Store, s *Settings, m *metrics, now func() time.Time) *dev
 
 // attach counts a socket in.
 func (ds *devices) attach(k deviceKey) *device {
+	now := ds.now()
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	d := ds.all[k]
 	if d == nil {
 		d = &device{key: k}
+		d.keys.Store(uint64(now.UnixMilli())) // above what was stored, unless more than a frame a millisecond was sent
 		ds.all[k] = d
 	}
 	d.mu.Lock()
 	d.sockets++
+	d.attached = now
 	d.mu.Unlock()
 	return d
 }
 
-// detach counts a socket out. marks are where it stood, nil after a log-out.
-func (ds *devices) detach(d *device, marks map[domain.StreamID]domain.Seq) {
+// detach counts a socket out. marks are where it stood, nil after a log-out. heard is when its client was last heard of, when it was closed for
+// its silence: if the device came back after that, the marks are those of a connection that it has given up.
+func (ds *devices) detach(d *device, marks map[domain.StreamID]domain.Seq, heard time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sockets--
 	d.idle = ds.now()
-	if d.sockets > 0 && len(marks) > 0 {
-		d.leftover = append(d.leftover, leftover{at: ds.now(), marks: marks})
-		if len(d.leftover) > 8 {
-			d.leftover = d.leftover[1:]
-		}
+	if d.sockets == 0 || len(marks) == 0 || !heard.IsZero() && heard.Before(d.attached) {
+		return
+	}
+	d.leftover = append(d.leftover, leftover{at: d.idle, marks: marks})
+	if len(d.leftover) > 8 {
+		d.leftover = d.leftover[1:]
 	}
 }
 
@@ -207,40 +243,48 @@ func (ds *devices) note(d *device, stream domain.StreamID, m mark) {
 
 // load reads where the device stands, and registers it on its first log-in.
 func (ds *devices) load(ctx context.Context, d *device, info *deviceInfo) (deviceState, error) {
-	if err := ds.write(ctx, d); err != nil { // marks of an earlier socket that are not written yet
-		return deviceState{}, err
-	}
+	memory := map[domain.StreamID]mark{}
+	d.unwritten(memory) // before the rows are read: what is written meanwhile is in one of the two
 	st, err := ds.loadDevice(ctx, d, info)
 	if err != nil {
 		return st, err
 	}
-	from := d.key.cluster()
+	st.marks = memory
+	return st, ds.eachCursor(ctx, table.Query{
+		Table: Cursors, Partition: d.key.partition(), From: d.key.cluster(), To: d.key.cluster().After(),
+	}, func(stream domain.StreamID, m mark) { st.marks[stream] = st.marks[stream].max(m) })
+}
+
+// cursorPage is how many cursors are read at once.
+const cursorPage = 1000
+
+// eachCursor calls f with every cursor that a query finds.
+func (ds *devices) eachCursor(ctx context.Context, q table.Query, f func(domain.StreamID, mark)) error {
+	q.Limit = cursorPage
 	for {
-		rows, err := ds.store.Scan(ctx, table.Query{Table: Cursors, Partition: d.key.partition(), From: from, To: d.key.cluster().After(), Limit: 1000})
+		rows, err := ds.store.Scan(ctx, q)
 		if err != nil {
-			return st, fmt.Errorf("read cursors: %w", err)
+			return fmt.Errorf("read cursors: %w", err)
 		}
 		for _, r := range rows {
 			_, rest, err := r.Cluster.CutString()
 			if err != nil {
-				return st, fmt.Errorf("read cursors: %w", err)
+				return fmt.Errorf("read cursors: %w", err)
 			}
 			stream, _, err := rest.CutString()
 			if err != nil {
-				return st, fmt.Errorf("read cursors: %w", err)
+				return fmt.Errorf("read cursors: %w", err)
 			}
-			st.marks[domain.StreamID(stream)] = mark{acked: domain.Seq(cell(r, cursorAcked)), pushed: domain.Seq(cell(r, cursorPushed))}
+			f(domain.StreamID(stream), mark{acked: domain.Seq(cell(r, cursorAcked)), pushed: domain.Seq(cell(r, cursorPushed))})
 		}
-		if len(rows) < 1000 {
-			break
+		if len(rows) < q.Limit {
+			return nil
 		}
-		from = append(rows[len(rows)-1].Cluster, 0)
+		q.From = append(rows[len(rows)-1].Cluster, 0)
 	}
-	d.takeLeftover(st.marks, ds.now().Add(-ds.settings.MarksKept))
-	return st, nil
 }
 
-// takeLeftover lowers marks to where the oldest socket stood that died lately.
+// takeLeftover lowers marks to where the sockets stood that died lately, once: it is for the next socket that starts.
 func (d *device) takeLeftover(marks map[domain.StreamID]mark, since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -261,7 +305,7 @@ func (d *device) takeLeftover(marks map[domain.StreamID]mark, since time.Time) {
 type deviceInfo struct{ platform, uuid, name string }
 
 func (ds *devices) loadDevice(ctx context.Context, d *device, info *deviceInfo) (deviceState, error) {
-	st := deviceState{marks: map[domain.StreamID]mark{}}
+	var st deviceState
 	rows, err := ds.store.Scan(ctx, table.Query{Table: Devices, Partition: d.key.partition(), Limit: 256})
 	if err != nil {
 		return st, fmt.Errorf("read devices: %w", err)
@@ -308,23 +352,6 @@ func (ds *devices) register(ctx context.Context, d *device, info *deviceInfo, kn
 	return nil
 }
 
-// write writes a device's marks now.
-func (ds *devices) write(ctx context.Context, d *device) error {
-	marks, writes := d.take()
-	if len(writes) == 0 {
-		return nil
-	}
-	if err := ds.store.Write(ctx, writes); err != nil {
-		for stream, m := range marks {
-			ds.note(d, stream, m)
-		}
-		ds.metrics.cursors.WithLabelValues("failed").Inc()
-		return fmt.Errorf("write cursors: %w", err)
-	}
-	ds.metrics.cursors.WithLabelValues("written").Inc()
-	return nil
-}
-
 // cursorTick bounds how often the cursors of one device are written.
 const cursorTick = 100 * time.Millisecond
 
@@ -341,55 +368,64 @@ func (ds *devices) run(ctx context.Context) {
 		case <-forget.C:
 			ds.forget()
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			ds.save(last, true)
-			cancel()
+			ds.save(context.WithoutCancel(ctx), true)
 			return
 		}
 	}
 }
 
+const (
+	saveDevices = 512 // written at once
+	saveTimeout = 2 * time.Second
+)
+
 // save writes the marks that are due, and makes sure that they last: unlike what the log holds, nobody could make them again, and clients
 // have forgotten what they would be shown anew. While the store does not answer they stay, and the next tick tries again.
 func (ds *devices) save(ctx context.Context, all bool) {
-	due := ds.due(all)
-	for i, d := range due {
-		if ds.write(ctx, d) != nil {
-			ds.mu.Lock()
-			ds.unsaved = append(ds.unsaved, due[i+1:]...)
-			ds.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	for some := range slices.Chunk(ds.due(all), saveDevices) {
+		if err := ds.write(ctx, some); err != nil {
+			ds.metrics.cursorsFailed.Inc()
 			return
 		}
+		ds.metrics.cursorsWritten.Inc()
+		ds.unsynced = true
 	}
-	ds.unsynced = ds.unsynced || len(due) > 0
 	if !ds.unsynced {
 		return
 	}
 	if err := ds.store.Sync(ctx); err != nil {
-		ds.metrics.cursors.WithLabelValues("not_synced").Inc()
+		ds.metrics.cursorsNotSynced.Inc()
 		return
 	}
 	ds.unsynced = false
 }
 
-// due takes the devices whose marks are to be written now off the list.
+// write writes the marks of some devices.
+func (ds *devices) write(ctx context.Context, some []*device) error {
+	var writes []table.Write
+	for _, d := range some {
+		writes = d.take(writes)
+	}
+	err := ds.store.Write(ctx, writes)
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.unsaved = slices.DeleteFunc(ds.unsaved, func(d *device) bool { return d.landed(err == nil) })
+	return err
+}
+
+// due returns the devices whose marks are to be written now.
 func (ds *devices) due(all bool) []*device {
 	now := ds.now()
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	var out []*device
-	rest := ds.unsaved[:0]
 	for _, d := range ds.unsaved {
-		switch {
-		case all || d.due(now, ds.settings.CursorBatch, ds.settings.CursorInterval):
+		if all || d.due(now, ds.settings.CursorBatch, ds.settings.CursorInterval) {
 			out = append(out, d)
-		case d.clean():
-		default:
-			rest = append(rest, d)
 		}
 	}
-	clear(ds.unsaved[len(rest):])
-	ds.unsaved = rest
 	return out
 }
 

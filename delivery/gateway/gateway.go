@@ -156,7 +156,7 @@ func (g *Gateway) drain() {
 	}
 }
 
-// sweep closes sessions that are idle, or acknowledge nothing.
+// sweep closes sessions that are idle, or acknowledge nothing, and stops waiting for those that do not pull.
 func (g *Gateway) sweep(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -168,13 +168,18 @@ func (g *Gateway) sweep(ctx context.Context) {
 		}
 		now := g.cfg.Now()
 		g.mu.Lock()
-		var overdue []*session
+		var overdue, late []*session
 		for s := range g.sessions {
 			if s.overdue(now) != "" {
 				overdue = append(overdue, s)
+			} else if s.pullsLate(now) {
+				late = append(late, s)
 			}
 		}
 		g.mu.Unlock()
+		for _, s := range late {
+			s.unlist()
+		}
 		for _, s := range overdue {
 			if reason := s.overdue(now); reason != "" {
 				s.close(reason)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -27,7 +28,7 @@ var (
 	refuseExpired  = refusal{msync.Status_FAIL, "Sorry, token expired", "token_expired"}                                    // 56
 	refuseToken    = refusal{msync.Status_FAIL, "Sorry, token or password does not match login info", "token_unacceptable"} // 28
 	refuseNoUser   = refusal{msync.Status_FAIL, "Sorry, user not found", "user_not_found"}                                  // 204
-	refuseBusy     = refusal{msync.Status_FAIL, "Sorry, the server is busy, please try again", "busy"}                      // 2
+	refuseBusy     = refusal{name: "busy"}                                                                                  // none: any answer would end the client's tries, a close does not
 	refuseResource = refusal{msync.Status_WRONG_PARAMETER, "resource is not acceptable", "bad_resource"}                    // 2
 )
 
@@ -44,6 +45,9 @@ func (s *session) login(fr *msync.Frame) closeReason {
 	if no != nil {
 		s.gw.metrics.logins.WithLabelValues(no.name).Inc()
 		s.gw.log.Info("log-in refused", "reason", no.name, "app", hello.AppKey, "user", hello.User)
+		if no == &refuseBusy {
+			return closeBusy
+		}
 		s.write(msync.MSync_PROVISION, func(dst []byte) []byte {
 			return msync.AppendProvision(dst, &msync.ProvisionAnswer{Code: no.code, Reason: no.reason, Resource: hello.Resource})
 		})
@@ -132,9 +136,7 @@ func (s *session) attach(h *msync.Hello, account *user.Head) {
 	s.device = s.gw.devices.attach(deviceKey{s.key.App, s.key.User, account.Incarnation, s.info.Resource})
 	s.queues = make(map[domain.StreamID]*queue)
 	s.wake = make(chan struct{}, 1)
-	s.sends = s.gw.cfg.Settings.sendLimiter()
 	s.app = s.gw.limiter(s.key.App)
-	s.pending = make(chan struct{}, s.gw.cfg.Settings.MaxPending)
 	s.loggedIn.Store(true)
 	s.gw.metrics.sessions.Inc()
 	displaced := s.gw.cfg.Directory.Attach(s.key, s, s.gw.cfg.Settings.DevicesPerOS)
@@ -163,17 +165,20 @@ func (s *session) start(ctx context.Context) (listed int) {
 	wait, cancel := context.WithTimeout(ctx, membershipWait)
 	current := s.gw.cfg.Reads.WaitMemberships(wait, attached) == nil
 	cancel()
-	st, err := s.gw.read(ctx, s)
-	if err != nil {
-		s.gw.log.Warn("log-in without what was missed: reading goes on", "err", err, "app", s.key.App, "user", s.key.User)
-		s.background(func(ctx context.Context) { s.readLater(ctx, attached) })
+	st, err := s.load(ctx, true)
+	if errors.Is(err, errGone) {
 		return 0
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.gw.log.Warn("log-in without what was missed: reading goes on", "err", err, "app", s.key.App, "user", s.key.User)
+		s.background(func(ctx context.Context) { s.readLater(ctx, attached, true) })
+		return 0
+	}
 	listed = s.adopt(st, true)
-	s.mu.Unlock()
 	if !current {
-		s.background(func(ctx context.Context) { s.readLater(ctx, attached) })
+		s.background(func(ctx context.Context) { s.readLater(ctx, attached, false) })
 	}
 	return listed
 }
@@ -181,25 +186,30 @@ func (s *session) start(ctx context.Context) (listed int) {
 // membershipWait is how long a log-in waits for the memberships to have seen what was routed before it attached.
 const membershipWait = 100 * time.Millisecond
 
-// background runs f until it is done or the session ends.
+// background runs f until it is done or the session ends. It is called with the lock held.
 func (s *session) background(f func(context.Context)) {
-	s.gw.mu.Lock()
-	s.gw.wg.Add(1)
-	s.gw.mu.Unlock()
+	if s.ended || s.closed.Load() {
+		return
+	}
+	if s.stop == nil {
+		s.life, s.stop = context.WithCancel(context.Background())
+	}
+	life := s.life
+	s.gw.wg.Add(1) // the reading goroutine is counted until the session has ended
 	go func() {
 		defer s.gw.wg.Done()
-		f(context.Background())
+		f(life)
 	}()
 }
 
-// readLater reads again what log-in could not read, or could not be sure of, until it succeeds.
-func (s *session) readLater(ctx context.Context, attached map[domain.Partition]domain.Index) {
-	for pause := 50 * time.Millisecond; !s.closed.Load(); pause = min(2*pause, time.Second) {
+// readLater reads again what log-in could not read (first), or could not be sure of, until it succeeds.
+func (s *session) readLater(ctx context.Context, attached map[domain.Partition]domain.Index, first bool) {
+	for pause := 50 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, time.Second) {
 		try, cancel := context.WithTimeout(ctx, s.gw.cfg.Settings.LoginTimeout)
 		err := s.gw.cfg.Reads.WaitMemberships(try, attached)
 		var st sessionState
 		if err == nil {
-			st, err = s.gw.read(try, s)
+			st, err = s.load(try, first)
 		}
 		cancel()
 		if err == nil {
@@ -209,7 +219,10 @@ func (s *session) readLater(ctx context.Context, attached map[domain.Partition]d
 			s.mu.Unlock()
 			return
 		}
-		time.Sleep(pause)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
 	}
 }
 

@@ -1,23 +1,52 @@
 package gateway
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
 
+	"parley/schemas/msync"
+)
+
+// metrics are the gateway's. What is counted for every frame is a child that was looked up once.
 type metrics struct {
-	sessions  prometheus.Gauge
-	connects  prometheus.Counter
-	refused   *prometheus.CounterVec // sockets, before or at the handshake
-	logins    *prometheus.CounterVec
-	login     prometheus.Histogram
-	closes    *prometheus.CounterVec
-	frames    *prometheus.CounterVec
-	bytes     *prometheus.CounterVec
-	commands  *prometheus.CounterVec
-	ack       prometheus.Histogram
-	delivered *prometheus.CounterVec
-	latency   prometheus.Histogram
-	behind    *prometheus.CounterVec
-	pages     *prometheus.CounterVec
-	cursors   *prometheus.CounterVec
+	sessions prometheus.Gauge
+	connects prometheus.Counter
+	refused  *prometheus.CounterVec // sockets, before or at the handshake
+	logins   *prometheus.CounterVec
+	login    prometheus.Histogram
+	closes   *prometheus.CounterVec
+	commands *prometheus.CounterVec
+	ack      prometheus.Histogram
+	latency  prometheus.Histogram
+	behind   *prometheus.CounterVec
+
+	framesIn, framesOut                           frameCounters
+	bytesIn, bytesOut                             prometheus.Counter
+	live, paged, volatile                         prometheus.Counter
+	pageRead, pageFailed, pageNotYet, pageNowhere prometheus.Counter
+
+	cursorsWritten, cursorsFailed, cursorsNotSynced prometheus.Counter
+}
+
+// frameCounters are by command.
+type frameCounters struct {
+	known [5]prometheus.Counter
+	other prometheus.Counter
+}
+
+func newFrameCounters(vec *prometheus.CounterVec, direction string) (f frameCounters) {
+	for c := range f.known {
+		f.known[c] = vec.WithLabelValues(direction, msync.MSync_Command(c).String())
+	}
+	f.other = vec.WithLabelValues(direction, "other")
+	return f
+}
+
+func (f *frameCounters) inc(c msync.MSync_Command) {
+	if c >= 0 && int(c) < len(f.known) {
+		f.known[c].Inc()
+		return
+	}
+	f.other.Inc()
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -34,22 +63,29 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return h
 	}
 	m := &metrics{
-		sessions:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "parley_gateway_sessions", Help: "Sockets that are logged in."}),
-		connects:  prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_gateway_connects_total", Help: "Sockets opened."}),
-		refused:   counter("refused_total", "Sockets refused before they were logged in, by reason.", "reason"),
-		logins:    counter("logins_total", "Handshakes answered, by outcome.", "outcome"),
-		login:     histogram("login_seconds", "Time to answer a handshake."),
-		closes:    counter("closes_total", "Sockets closed, by reason.", "reason"),
-		frames:    counter("frames_total", "Frames, by direction and command.", "direction", "command"),
-		bytes:     counter("bytes_total", "Bytes of frames, by direction.", "direction"),
-		commands:  counter("commands_total", "Commands from sockets, by name and outcome.", "command", "outcome"),
-		ack:       histogram("ack_seconds", "Time from a command's frame to its answer."),
-		delivered: counter("delivered_total", "Entries pushed to sockets, by way.", "way"),
-		latency:   histogram("delivery_seconds", "Time from the decision of an entry to its push on a live queue."),
-		behind:    counter("behind_total", "Queues that fell behind, by reason.", "reason"),
-		pages:     counter("pages_total", "Pages read, by outcome.", "outcome"),
-		cursors:   counter("cursor_writes_total", "Writes of cursors, by outcome.", "outcome"),
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "parley_gateway_sessions", Help: "Sockets that are logged in."}),
+		connects: prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_gateway_connects_total", Help: "Sockets opened."}),
+		refused:  counter("refused_total", "Sockets refused before they were logged in, by reason.", "reason"),
+		logins:   counter("logins_total", "Handshakes answered, by outcome.", "outcome"),
+		login:    histogram("login_seconds", "Time to answer a handshake."),
+		closes:   counter("closes_total", "Sockets closed, by reason.", "reason"),
+		commands: counter("commands_total", "Commands from sockets, by name and outcome.", "command", "outcome"),
+		ack:      histogram("ack_seconds", "Time from a command's frame to its answer."),
+		latency:  histogram("delivery_seconds", "Time from the decision of an entry to its push on a live queue."),
+		behind:   counter("behind_total", "Queues that fell behind, by reason.", "reason"),
 	}
+	frames := counter("frames_total", "Frames, by direction and command.", "direction", "command")
+	m.framesIn, m.framesOut = newFrameCounters(frames, "in"), newFrameCounters(frames, "out")
+	bytes := counter("bytes_total", "Bytes of frames, by direction.", "direction")
+	m.bytesIn, m.bytesOut = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
+	delivered := counter("delivered_total", "Entries pushed to sockets, by way.", "way")
+	m.live, m.paged, m.volatile = delivered.WithLabelValues("live"), delivered.WithLabelValues("page"), delivered.WithLabelValues("volatile")
+	pages := counter("pages_total", "Pages read, by outcome.", "outcome")
+	m.pageRead, m.pageFailed = pages.WithLabelValues("read"), pages.WithLabelValues("failed")
+	m.pageNotYet, m.pageNowhere = pages.WithLabelValues("not_yet"), pages.WithLabelValues("no_membership")
+	cursors := counter("cursor_writes_total", "Writes of cursors, by outcome.", "outcome")
+	m.cursorsWritten, m.cursorsFailed = cursors.WithLabelValues("written"), cursors.WithLabelValues("failed")
+	m.cursorsNotSynced = cursors.WithLabelValues("not_synced")
 	reg.MustRegister(m.sessions, m.connects)
 	return m
 }

@@ -229,9 +229,10 @@ func (f *flusher) run() {
 		}
 		work = append(work[:0], f.queue[f.head:min(len(f.queue), f.head+16)]...)
 		f.head += len(work)
-		if f.head == len(f.queue) {
-			clear(f.queue)
-			f.queue, f.head = f.queue[:0], 0
+		if f.head == len(f.queue) || f.head >= 4096 && f.head > len(f.queue)/2 { // else it would grow as long as it is never empty
+			n := copy(f.queue, f.queue[f.head:])
+			clear(f.queue[n:])
+			f.queue, f.head = f.queue[:n], 0
 		}
 		f.mu.Unlock()
 		for _, o := range work {

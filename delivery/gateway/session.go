@@ -25,6 +25,7 @@ const (
 	closeLogout      closeReason = "logout"       // it said so before
 	closeAuthTimeout closeReason = "auth_timeout" // no handshake in time
 	closeLogin       closeReason = "login_failed" // the handshake was refused
+	closeBusy        closeReason = "busy"         // the account could not be read: try again
 	closeBadFrame    closeReason = "bad_frame"    // malformed, oversize or encrypted
 	closeNotBinary   closeReason = "not_binary"   // a text frame
 	closeOrder       closeReason = "before_login" // a command before the handshake, or a second handshake
@@ -39,6 +40,8 @@ func (r closeReason) status() websocket.StatusCode {
 	switch r {
 	case closeDrain:
 		return websocket.StatusServiceRestart
+	case closeBusy:
+		return websocket.StatusTryAgainLater
 	case closeBadFrame, closeNotBinary:
 		return websocket.StatusUnsupportedData
 	case closeOrder, closeLogin, closeAuthTimeout, closeIdle, closeSlow, closeUnacked:
@@ -60,15 +63,17 @@ type session struct {
 	started   atomic.Bool  // conn is set
 	lastRead  atomic.Int64 // Unix ms of the last frame from the client
 	unackedAt atomic.Int64 // Unix ms since when something shown is unacknowledged; 0: nothing is
+	pulledAt  atomic.Int64 // Unix ms of the last pull while the first sync goes on; 0: it does not
 	loggedIn  atomic.Bool
 	closed    atomic.Bool
+	reason    atomic.Pointer[closeReason] // why it was closed
 
 	// Set at log-in, constant from then on.
 	key    directory.Key
 	info   directory.Info
 	device *device
 
-	// Of the reading goroutine.
+	// Of the reading goroutine. sends and pending are made at the first command: most sockets never send.
 	sends   *rate.Limiter
 	app     *rate.Limiter
 	pending chan struct{} // a place for each unanswered command
@@ -81,9 +86,11 @@ type session struct {
 	unread      []msync.UnreadQueue // for the first answer to UNREAD
 	syncing     int                 // listed queues whose pull is not over
 	paging      bool                // the pager runs
-	loaded      bool
 	loggedOut   bool
-	wake        chan struct{} // wakes a pager that waits for acknowledgements or the log-in's reads
+	ended       bool               // the reading goroutine has left: nothing may be started any more
+	life        context.Context    //nolint:containedctx // what runs for the session ends with it, not with a call; nil until something runs
+	stop        context.CancelFunc // ends life
+	wake        chan struct{}      // wakes a pager that waits for acknowledgements
 }
 
 var _ directory.Session = (*session)(nil)
@@ -117,7 +124,11 @@ func (s *session) read() closeReason {
 			return readReason(err)
 		}
 		s.lastRead.Store(s.gw.cfg.Now().UnixMilli())
-		s.gw.metrics.bytes.WithLabelValues("in").Add(float64(len(buf)))
+		s.gw.metrics.bytesIn.Add(float64(len(buf)))
+		if s.closed.Load() { // kicked, say: what is still on its way counts no more
+			putBuffer(buf)
+			return closeClient
+		}
 		reason := s.frame(buf)
 		putBuffer(buf)
 		if reason != "" {
@@ -157,7 +168,7 @@ func (s *session) frame(buf []byte) closeReason {
 		s.gw.log.Debug("bad frame", "err", err, "user", s.key.User)
 		return closeBadFrame
 	}
-	s.gw.metrics.frames.WithLabelValues("in", commandName(fr.Command)).Inc()
+	s.gw.metrics.framesIn.inc(fr.Command)
 	if fr.Command == msync.MSync_PROVISION {
 		if s.loggedIn.Load() {
 			return closeOrder
@@ -182,13 +193,6 @@ func (s *session) frame(buf []byte) closeReason {
 	return ""
 }
 
-func commandName(c msync.MSync_Command) string {
-	if name, ok := msync.MSync_Command_name[int32(c)]; ok {
-		return name
-	}
-	return "other"
-}
-
 // logout answers and ends the session; what it was shown and has not acknowledged is not kept for the device's other sockets.
 func (s *session) logout() closeReason {
 	s.mu.Lock()
@@ -201,8 +205,8 @@ func (s *session) logout() closeReason {
 // write sends one frame. It never blocks; a client that does not read is closed by the outbound.
 func (s *session) write(c msync.MSync_Command, frame func(dst []byte) []byte) {
 	buf := frame(getBuffer())
-	s.gw.metrics.frames.WithLabelValues("out", commandName(c)).Inc()
-	s.gw.metrics.bytes.WithLabelValues("out").Add(float64(len(buf)))
+	s.gw.metrics.framesOut.inc(c)
+	s.gw.metrics.bytesOut.Add(float64(len(buf)))
 	// An error closes the connection; the reading goroutine sees that.
 	_ = s.conn.Write(context.Background(), websocket.MessageBinary, buf) //nolint:errcheck // see above
 	putBuffer(buf)
@@ -214,8 +218,9 @@ func (s *session) failed(err error) {
 	if errors.Is(err, errSlow) {
 		reason = closeSlow
 	}
-	s.closed.CompareAndSwap(false, true)
-	s.gw.metrics.closes.WithLabelValues(string(reason)).Inc()
+	if s.closed.CompareAndSwap(false, true) {
+		s.noteClose(reason)
+	}
 	s.conn.CloseNow() //nolint:errcheck // it is broken already
 }
 
@@ -224,15 +229,20 @@ func (s *session) close(reason closeReason) {
 	if !s.closed.CompareAndSwap(false, true) {
 		return
 	}
-	s.gw.metrics.closes.WithLabelValues(string(reason)).Inc()
-	s.gw.log.Debug("session closed", "reason", string(reason), "app", s.key.App, "user", s.key.User, "resource", s.info.Resource)
-	if reason == closeClient {
+	s.noteClose(reason)
+	s.mu.Lock()
+	if s.stop != nil {
+		s.stop()
+	}
+	handshake := reason != closeClient && !s.ended
+	if handshake {
+		s.gw.wg.Add(1) // the reading goroutine is counted until the session has ended
+	}
+	s.mu.Unlock()
+	if !handshake {
 		s.conn.CloseNow() //nolint:errcheck // it is broken already
 		return
 	}
-	s.gw.mu.Lock()
-	s.gw.wg.Add(1)
-	s.gw.mu.Unlock()
 	go func() {
 		defer s.gw.wg.Done()
 		// Close flushes what waits, says why, and gives the client up to 5 s to answer.
@@ -243,20 +253,45 @@ func (s *session) close(reason closeReason) {
 	}()
 }
 
+// noteClose counts and logs why the session was closed, once.
+func (s *session) noteClose(reason closeReason) {
+	s.reason.Store(&reason)
+	s.gw.metrics.closes.WithLabelValues(string(reason)).Inc()
+	if s.loggedIn.Load() {
+		s.gw.log.Debug("session closed", "reason", string(reason), "app", s.key.App, "user", s.key.User, "resource", s.info.Resource)
+		return
+	}
+	s.gw.log.Debug("session closed", "reason", string(reason))
+}
+
 // end takes the session out of everything, after its last frame.
 func (s *session) end() {
 	s.gw.remove(s)
+	s.mu.Lock()
+	s.ended = true
+	if s.stop != nil {
+		s.stop()
+	}
+	marks := s.leftover()
+	s.mu.Unlock()
 	if !s.loggedIn.Load() {
 		return
 	}
 	s.gw.cfg.Directory.Detach(s.key, s)
 	s.gw.metrics.sessions.Dec()
-	s.mu.Lock()
-	s.loaded = true // a pager that waits for the log-in's reads stops
-	marks := s.leftover()
-	s.mu.Unlock()
-	s.wakePager()
-	s.gw.devices.detach(s.device, marks)
+	s.gw.devices.detach(s.device, marks, s.silentSince())
+}
+
+// silentSince returns when the client was last heard of, if it was closed because of that, else 0.
+func (s *session) silentSince() time.Time {
+	switch reason := s.reason.Load(); {
+	case reason == nil:
+		return time.Time{}
+	case *reason == closeUnacked, *reason == closeIdle, *reason == closeSlow:
+		return time.UnixMilli(s.lastRead.Load())
+	default:
+		return time.Time{}
+	}
 }
 
 // leftover returns where the socket stood in the queues in which something is not acknowledged.
@@ -296,6 +331,12 @@ func (s *session) overdue(now time.Time) closeReason {
 		return closeUnacked
 	}
 	return ""
+}
+
+// pullsLate tells that listed queues have not been pulled for long.
+func (s *session) pullsLate(now time.Time) bool {
+	at := s.pulledAt.Load()
+	return at != 0 && !s.closed.Load() && now.UnixMilli()-at > s.gw.cfg.Settings.UnackedTimeout.Milliseconds()
 }
 
 // Info implements directory.Session.

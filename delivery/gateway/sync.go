@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,13 +11,15 @@ import (
 	"parley/delivery/directory"
 	"parley/domain"
 	"parley/domain/conversation"
+	"parley/domain/user"
 	"parley/schemas/msync"
 )
 
-// sessionState is what log-in reads: the user's conversations, where the device stands in each, and where each ends.
+// sessionState is what log-in reads: the account, the user's conversations, where the device stands in each, and where each ends.
 type sessionState struct {
-	device deviceState
-	known  []conversationState
+	account *user.Head
+	device  deviceState
+	known   []conversationState
 }
 
 type conversationState struct {
@@ -37,14 +40,16 @@ func (g *Gateway) read(ctx context.Context, s *session) (sessionState, error) {
 	if err != nil {
 		return st, fmt.Errorf("read memberships: %w", err)
 	}
-	ids := make([]domain.StreamID, len(members))
+	ids := make([]domain.StreamID, len(members), len(members)+1)
 	for i := range members {
 		ids[i] = members[i].Stream
 	}
+	ids = append(ids, domain.UserStream(s.key.App, s.key.User))
 	heads, err := g.cfg.Owners.Heads(ctx, ids)
 	if err != nil {
 		return st, fmt.Errorf("read heads: %w", err)
 	}
+	st.account, _ = heads[len(members)].(*user.Head)
 	for i := range members {
 		if head, ok := heads[i].(*conversation.Head); ok && head != nil {
 			st.known = append(st.known, conversationState{membership: members[i], head: head})
@@ -53,11 +58,34 @@ func (g *Gateway) read(ctx context.Context, s *session) (sessionState, error) {
 	return st, nil
 }
 
+// errGone ends the reading of a session whose account changed while it logged in.
+var errGone = errors.New("the account changed during the log-in")
+
+// load reads the session's state after it attached. The account is read again: what changed between the check of the token and the attach
+// found no session to end. first tells that nothing was read before: then the marks of sockets that died count.
+func (s *session) load(ctx context.Context, first bool) (sessionState, error) {
+	st, err := s.gw.read(ctx, s)
+	if err != nil {
+		return st, err
+	}
+	switch a := st.account; {
+	case a == nil || !a.Exists || a.Incarnation != s.info.Incarnation:
+		s.Kick(directory.KickRemoved, "")
+		return st, errGone
+	case a.AuthEpoch != s.info.AuthEpoch:
+		s.Kick(directory.KickPasswordChanged, "")
+		return st, errGone
+	}
+	if first {
+		s.device.takeLeftover(st.device.marks, s.gw.cfg.Now().Add(-s.gw.cfg.Settings.MarksKept))
+	}
+	return st, nil
+}
+
 // adopt makes queues of what was read. At log-in those with news are listed for the first answer to UNREAD, as many as it may name;
 // the others, and all later, are served unasked. It is called with the lock held.
 func (s *session) adopt(st sessionState, atLogin bool) (listed int) {
 	var news []*queue
-	s.holding = 0
 	for i := range st.known {
 		c := &st.known[i]
 		q := s.queues[c.membership.Stream]
@@ -71,14 +99,16 @@ func (s *session) adopt(st sessionState, atLogin bool) (listed int) {
 		case q.loading:
 			s.place(q, c, &st.device)
 		}
-		if q.holding() {
-			s.holding++
-		}
 		if q.pushed < q.target {
 			news = append(news, q)
 		}
 	}
-	s.loaded = true
+	s.holding = 0
+	for _, q := range s.queues {
+		if q.holding() {
+			s.holding++
+		}
+	}
 	if !atLogin {
 		return 0
 	}
@@ -92,7 +122,34 @@ func (s *session) adopt(st sessionState, atLogin bool) (listed int) {
 		s.unread = append(s.unread, msync.UnreadQueue{Queue: q.name, N: uint32(min(q.target-q.pushed, 1<<31))})
 	}
 	s.syncing = listed
+	s.noteSyncing()
 	return listed
+}
+
+// noteSyncing notes when the client was last seen to pull, while it has queues to pull. It is called with the lock held.
+func (s *session) noteSyncing() {
+	at := int64(0)
+	if s.syncing > 0 {
+		at = s.gw.cfg.Now().UnixMilli()
+	}
+	s.pulledAt.Store(at)
+}
+
+// unlist gives up to wait for pulls of listed queues: their entries are pushed unasked. Otherwise a queue that is never pulled would keep
+// back what is newer in all of them.
+func (s *session) unlist() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.queues {
+		if q.listed && !q.pulling {
+			q.listed = false
+			s.syncing--
+			s.gw.metrics.behind.WithLabelValues("not_pulled").Inc()
+		}
+	}
+	s.unread = nil
+	s.noteSyncing()
+	s.servePages()
 }
 
 // addQueue makes a queue for a conversation of which nothing is known yet; nil when the user is not in it.
@@ -179,6 +236,7 @@ func (s *session) pull(sy *msync.Sync) {
 	}
 	if s.syncing > 0 {
 		q.pulling = true
+		s.noteSyncing()
 	}
 	if q.pulling && !q.behind() && !q.loading {
 		s.endPull(q)
@@ -200,6 +258,7 @@ func (s *session) endPull(q *queue) {
 	if q.listed {
 		q.listed = false
 		s.syncing--
+		s.noteSyncing()
 	}
 	s.emptyPage(q.name, s.device.nextKey(q.pushed))
 }
@@ -262,7 +321,8 @@ func (s *session) Deliver(d *directory.Delivery) {
 		s.fallBehind(q, seq, "window")
 		return
 	}
-	s.push(q, seq, [][]byte{d.Meta}, "live")
+	s.push(q, seq, [][]byte{d.Meta})
+	s.gw.metrics.live.Inc()
 	s.gw.metrics.latency.Observe(s.gw.cfg.Now().Sub(d.Event.T.Time()).Seconds())
 }
 
@@ -287,7 +347,7 @@ func (s *session) pass(q *queue, end domain.Seq) {
 }
 
 // push sends a page whose last entry, shown or not, is end.
-func (s *session) push(q *queue, end domain.Seq, metas [][]byte, way string) {
+func (s *session) push(q *queue, end domain.Seq, metas [][]byte) {
 	held := q.holding()
 	q.passed(end, len(metas))
 	if held && !q.holding() {
@@ -297,7 +357,6 @@ func (s *session) push(q *queue, end domain.Seq, metas [][]byte, way string) {
 		s.unackedAt.Store(s.gw.cfg.Now().UnixMilli())
 	}
 	s.outstanding += len(metas)
-	s.gw.metrics.delivered.WithLabelValues(way).Add(float64(len(metas)))
 	key, now := s.device.nextKey(end), uint64(s.gw.cfg.Now().UnixMilli())
 	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
 		return msync.AppendPage(dst, &msync.Page{Queue: q.name, Metas: metas, NextKey: key, Timestamp: now})
@@ -319,7 +378,7 @@ func (s *session) DeliverVolatile(d *directory.Delivery) {
 		return
 	}
 	key, now := s.device.nextKey(pushed), uint64(s.gw.cfg.Now().UnixMilli())
-	s.gw.metrics.delivered.WithLabelValues("volatile").Inc()
+	s.gw.metrics.volatile.Inc()
 	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
 		return msync.AppendPage(dst, &msync.Page{Queue: name, Metas: [][]byte{d.Meta}, NextKey: key, Timestamp: now})
 	})
@@ -353,7 +412,7 @@ func (s *session) pager(ctx context.Context) {
 	pause := time.Duration(0)
 	for {
 		if pause > 0 || s.full() {
-			s.waitToPage(pause)
+			s.waitToPage(ctx, pause)
 		}
 		s.mu.Lock()
 		work := s.work()
@@ -365,7 +424,7 @@ func (s *session) pager(ctx context.Context) {
 		s.mu.Unlock()
 		progress := false
 		for _, q := range work {
-			progress = s.page(ctx, q) || progress
+			progress = s.servePage(ctx, q) || progress
 		}
 		switch {
 		case progress || s.full():
@@ -384,7 +443,7 @@ func (s *session) full() bool {
 }
 
 // waitToPage waits for an acknowledgement or other news; at most the pause, or a second.
-func (s *session) waitToPage(pause time.Duration) {
+func (s *session) waitToPage(ctx context.Context, pause time.Duration) {
 	if pause == 0 {
 		pause = time.Second
 	}
@@ -393,6 +452,7 @@ func (s *session) waitToPage(pause time.Duration) {
 	select {
 	case <-t.C:
 	case <-s.wake:
+	case <-ctx.Done():
 	}
 }
 
@@ -408,8 +468,8 @@ func (s *session) work() []*queue {
 	return out
 }
 
-// page serves one page of a queue and tells whether it came forward.
-func (s *session) page(ctx context.Context, q *queue) bool {
+// servePage serves one page of a queue and tells whether it came forward.
+func (s *session) servePage(ctx context.Context, q *queue) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.gw.cfg.Settings.LoginTimeout)
 	defer cancel()
 	s.mu.Lock()
@@ -424,57 +484,83 @@ func (s *session) page(ctx context.Context, q *queue) bool {
 	}
 	events, err := s.gw.cfg.Reads.Entries(ctx, q.stream, from, to, room, s.gw.cfg.Settings.PageBytes)
 	if err != nil {
-		s.gw.metrics.pages.WithLabelValues("failed").Inc()
+		if s.closed.Load() {
+			return false
+		}
+		s.gw.metrics.pageFailed.Inc()
 		s.gw.log.Warn("page not read", "err", err, "stream", q.stream)
 		return false
 	}
 	if len(events) == 0 {
-		s.gw.metrics.pages.WithLabelValues("not_yet").Inc()
+		s.gw.metrics.pageNotYet.Inc()
 		return false
 	}
-	s.gw.metrics.pages.WithLabelValues("read").Inc()
-	metas := make([][]byte, 0, len(events))
+	s.gw.metrics.pageRead.Inc()
+	shown := page{from: from, end: events[len(events)-1].Seq}
 	for i := range events {
 		if !conversation.Sees(q.parsed, &events[i], s.key.User, s.info.Resource) {
 			continue
 		}
 		if m, ok := msync.MetaOfEvent(nil, s.key.App, &events[i], nil); ok {
-			metas = append(metas, m)
+			shown.metas, shown.seqs = append(shown.metas, m), append(shown.seqs, events[i].Seq)
 		}
 	}
-	s.serve(q, from, events[len(events)-1].Seq, metas)
-	return true
+	return s.serve(q, &shown)
 }
 
-// serve pushes a page that was read, unless the queue has moved on meanwhile.
-func (s *session) serve(q *queue, from, end domain.Seq, metas [][]byte) {
+// page is a part of a queue as it was read: from..end without a hole, of which the device sees the entries at seqs.
+type page struct {
+	from, end domain.Seq
+	seqs      []domain.Seq
+	metas     [][]byte
+}
+
+// cut leaves at most n entries to show.
+func (p *page) cut(n int) {
+	if len(p.metas) > n {
+		p.end, p.seqs, p.metas = p.seqs[n-1], p.seqs[:n], p.metas[:n]
+	}
+}
+
+// serve pushes a page that was read and tells whether it could: the queue may have moved on meanwhile, and others have filled the window.
+func (s *session) serve(q *queue, p *page) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if q.pushed+1 != from {
-		return // acknowledged by the key of an earlier connection
+	if q.pushed+1 != p.from {
+		return true // acknowledged by the key of an earlier connection
 	}
-	if len(metas) > 0 {
-		s.push(q, end, metas, "page")
-	} else {
-		s.pass(q, end)
+	if s.holding > 0 && !q.holding() {
+		return false
 	}
-	if q.pulling && q.pushed >= q.target && len(metas) == 0 {
-		s.endPull(q)
+	if len(p.metas) == 0 {
+		s.pass(q, p.end)
+		if q.pulling && q.pushed >= q.target {
+			s.endPull(q)
+		}
+		return true
 	}
+	room := s.gw.cfg.Settings.Window - s.outstanding
+	if room <= 0 {
+		return false
+	}
+	p.cut(room)
+	s.push(q, p.end, p.metas)
+	s.gw.metrics.paged.Add(float64(len(p.metas)))
+	return true
 }
 
 // find places a queue of which an entry came before anything was known of it.
 func (s *session) find(ctx context.Context, q *queue) bool {
-	st, err := s.gw.read(ctx, s)
+	st, err := s.load(ctx, false)
 	if err != nil {
-		s.gw.metrics.pages.WithLabelValues("failed").Inc()
+		s.gw.metrics.pageFailed.Inc()
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.adopt(st, false)
 	if q.tries++; q.loading && q.tries >= maxFinds {
-		s.gw.metrics.pages.WithLabelValues("no_membership").Inc()
+		s.gw.metrics.pageNowhere.Inc()
 		s.gw.log.Warn("entry of a conversation that the user is not in", "stream", q.stream)
 		delete(s.queues, q.stream)
 	}

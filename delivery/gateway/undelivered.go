@@ -54,46 +54,26 @@ func (g *Gateway) Delivered(
 
 // acked returns the highest acknowledged seq of each conversation over all devices of a user, unwritten marks included.
 func (g *Gateway) acked(ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation) (map[domain.StreamID]domain.Seq, error) {
-	out := g.devices.unwritten(app, u, inc)
-	q := table.Query{Table: Cursors, Partition: userPartition(app, u, inc), Limit: 1000}
-	for {
-		rows, err := g.cfg.Store.Scan(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("read cursors: %w", err)
-		}
-		for _, r := range rows {
-			_, rest, err := r.Cluster.CutString()
-			if err != nil {
-				return nil, fmt.Errorf("read cursors: %w", err)
-			}
-			name, _, err := rest.CutString()
-			if err != nil {
-				return nil, fmt.Errorf("read cursors: %w", err)
-			}
-			stream := domain.StreamID(name)
-			out[stream] = max(out[stream], domain.Seq(cell(r, cursorAcked)))
-		}
-		if len(rows) < q.Limit {
-			return out, nil
-		}
-		q.From = append(rows[len(rows)-1].Cluster, 0)
+	marks := g.devices.unwritten(app, u, inc)
+	err := g.devices.eachCursor(ctx, table.Query{Table: Cursors, Partition: userPartition(app, u, inc)}, func(stream domain.StreamID, m mark) {
+		marks[stream] = marks[stream].max(m)
+	})
+	out := make(map[domain.StreamID]domain.Seq, len(marks))
+	for stream, m := range marks {
+		out[stream] = m.acked
 	}
+	return out, err
 }
 
-// unwritten returns the acknowledged seqs of a user's devices that are not in the store yet.
-func (ds *devices) unwritten(app domain.AppID, u domain.UserID, inc domain.Incarnation) map[domain.StreamID]domain.Seq {
-	out := map[domain.StreamID]domain.Seq{}
+// unwritten returns the marks of a user's devices that are not in the store yet.
+func (ds *devices) unwritten(app domain.AppID, u domain.UserID, inc domain.Incarnation) map[domain.StreamID]mark {
+	out := map[domain.StreamID]mark{}
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	for _, d := range ds.unsaved {
-		if d.key.app != app || d.key.user != u || d.key.incarnation != inc {
-			continue
+		if d.key.app == app && d.key.user == u && d.key.incarnation == inc {
+			d.unwritten(out)
 		}
-		d.mu.Lock()
-		for stream, m := range d.dirty {
-			out[stream] = max(out[stream], m.acked)
-		}
-		d.mu.Unlock()
 	}
 	return out
 }
