@@ -36,7 +36,7 @@ func openLog(t *testing.T) *pebble.Log {
 	return log
 }
 
-func small() feed.Settings { return feed.Settings{Commits: 64, Bytes: 1 << 20, Fetch: 1 << 16} }
+func small() feed.Settings { return feed.Settings{Commits: 64, Bytes: 1 << 20, Fetch: 1 << 10} }
 
 func newFeed(p domain.Partition, log feed.Log, s feed.Settings) *feed.Feed {
 	return feed.New(p, log, s, feed.NewMetrics(prometheus.NewRegistry()))

@@ -14,12 +14,18 @@ import (
 // Users of random histories.
 var Users = []domain.UserID{"ann", "bob", "cyd", "dan"}
 
+// most is who acts: two of them mostly, so that their conversation grows long.
+var most = []domain.UserID{"ann", "bob", "ann", "bob", "ann", "bob", "cyd", "dan"}
+
 // Random lets a few users live: they register and leave, write, receive and read, while owners change and requests repeat.
 func (w *World) Random(rt *rapid.T, steps int) {
+	for _, u := range Users[:2] {
+		w.Do(domain.UserStream(App, u), user.Register{UUID: "uuid-" + string(u)})
+	}
 	for range steps {
-		u := rapid.SampledFrom(Users).Draw(rt, "user")
-		v := rapid.SampledFrom(Users).Draw(rt, "other")
-		switch rapid.IntRange(0, 13).Draw(rt, "step") {
+		u := rapid.SampledFrom(most).Draw(rt, "user")
+		v := rapid.SampledFrom(most).Draw(rt, "other")
+		switch rapid.IntRange(0, 24).Draw(rt, "step") {
 		case 0:
 			w.Claim()
 			w.Deposed()
@@ -42,7 +48,7 @@ func (w *World) Random(rt *rapid.T, steps int) {
 					Message: w.Accepted[n-1].Commit.LastT(), Body: message.Bytes("delivered"),
 				})
 			}
-		case 7, 8:
+		case 7, 8, 9:
 			w.Do(domain.UserStream(App, u), user.Register{UUID: "uuid-" + string(u), Nickname: rapid.StringMatching(`[a-z]{0,5}`).Draw(rt, "nick")})
 		default:
 			w.sendRandom(rt, u, v)

@@ -3,9 +3,11 @@
 package logtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -202,4 +204,22 @@ func (w *World) Register(u domain.UserID) {
 	if _, ok := w.Do(domain.UserStream(App, u), user.Register{UUID: "uuid-" + string(u), Nickname: fmt.Sprintf("N %s", u)}); !ok {
 		w.tb.Fatalf("cannot register %s", u)
 	}
+}
+
+// Account is a user as its owner has it.
+type Account struct {
+	Name domain.UserID
+	user.Head
+}
+
+// Accounts returns the accounts that exist, in the order of their registration.
+func (w *World) Accounts() (out []Account) {
+	for stream, rows := range w.rows {
+		st, _ := stream.Parse()
+		if h, ok := rows[domain.PartHead].(*user.Head); ok && h.Exists {
+			out = append(out, Account{domain.UserID(st.A), *h})
+		}
+	}
+	slices.SortFunc(out, func(a, b Account) int { return cmp.Compare(a.Registered, b.Registered) })
+	return out
 }

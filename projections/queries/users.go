@@ -88,7 +88,6 @@ func (q *Queries) Users(ctx context.Context, app domain.AppID, cursor string, li
 		if last != nil {
 			return page, writeCursor(last), nil
 		}
-		from = nil
 		if i == maxDays-1 {
 			return page, writeCursor(table.Key(nil).Uint64(profiles.DayStart(day + 1))), nil
 		}

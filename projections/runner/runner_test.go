@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,12 +38,13 @@ type faulty struct {
 	*pebble.Store
 	failing atomic.Bool
 	failed  atomic.Int64
+	refused atomic.Pointer[table.Table] // writes to it fail
 }
 
 var errDown = errors.New("store is down")
 
 func (f *faulty) Write(ctx context.Context, writes []table.Write) error {
-	if f.failing.Load() {
+	if f.failing.Load() || slices.ContainsFunc(writes, func(w table.Write) bool { return w.Table == f.refused.Load() }) {
 		f.failed.Add(1)
 		return errDown
 	}
@@ -331,13 +333,20 @@ func TestRebuildSwitchesWhenCaughtUp(t *testing.T) {
 			w0.Send("ann", "bob", fmt.Sprint(i))
 			w1.Send("cyd", "dan", fmt.Sprint(i))
 		}
+		p.settle(t, w0)
+		before := want(w0, round, annBob)
 		done := make(chan error, 1)
+		h.store.refused.Store(notes.Of(round))
+		time.AfterFunc(20*time.Millisecond, func() { h.store.refused.Store(nil) })
 		go func() { done <- p.Rebuild(context.Background(), "notes", []domain.Partition{0, 1}) }()
 		for i := range 50 {
 			w0.Send("bob", "ann", fmt.Sprint(i))
 		}
 		if err := <-done; err != nil {
 			t.Fatalf("rebuild: %v", err)
+		}
+		if got := h.notesOf(round, annBob); !strings.HasPrefix(got, before) {
+			t.Fatalf("version %d was switched to before it had caught up", round)
 		}
 		if got := p.Active("notes"); got != round {
 			t.Fatalf("active version is %d, want %d", got, round)
