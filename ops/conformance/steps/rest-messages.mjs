@@ -120,7 +120,7 @@ export const steps = [
         if (error) ok(Number.isInteger(error.type), `${name} to fail with a typed error, not ${error.message}`);
       }
       await A.text(b.name, 'still connected');
-      equal(A.count('onDisconnected'), 0, 'disconnects');
+      equal([A.count('onConnected'), A.count('onDisconnected')], [1, 0], 'connects and disconnects');
     },
   },
 ];

@@ -28,7 +28,7 @@ export const steps = [
       const expire = Number(answer.expire ?? answer.expire_timestamp ?? answer.expireTimestamp);
       ok(Math.abs(expire - before - 3_600_000) < 60_000, `an expiry an hour ahead, not ${JSON.stringify(answer)}`);
       await A.text(b.name, 'with the new token');
-      equal(A.count('onDisconnected'), 0, 'disconnects');
+      equal([A.count('onConnected'), A.count('onDisconnected')], [1, 0], 'connects and disconnects');
       const bad = await A.invoke('renewToken', 'not-a-token').then(() => 'accepted', () => 'refused');
       equal(bad, 'refused', 'a bad token in renewToken');
     },
@@ -113,10 +113,12 @@ export const steps = [
       const devices = [];
       for (let i = 0; i < 4; i++) devices.push(await t.login(a, { deviceId: `d${i}` }));
       await sleep(500);
-      equal(devices.map((d) => d.count('onDisconnected')), [0, 0, 0, 0], 'disconnects at the limit');
+      equal(devices.map((d) => d.count('onConnected')), [1, 1, 1, 1], 'connects at the limit');
       const fifth = await t.login(a, { deviceId: 'd4' });
       await kicked(devices[0], 206);
-      equal([...devices.slice(1), fifth, other].map((d) => d.count('onDisconnected')), [0, 0, 0, 0, 0], 'disconnects of the devices that stay');
+      for (const device of [...devices.slice(1), fifth, other]) {
+        equal([device.count('onConnected'), device.count('onDisconnected')], [1, 0], 'connects and disconnects of a device that stays');
+      }
     },
   },
 ];
