@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,7 +93,7 @@ func (h *house) run(tb logtest.TB, w *logtest.World) (r *runner.Runner, f *feed.
 	}
 	f = feed.New(w.Partition, h.log, feed.DefaultSettings(), feed.NewMetrics(prometheus.NewRegistry()))
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx, f) }()
+	go func(r *runner.Runner, f *feed.Feed) { ended <- r.Run(ctx, f) }(r, f)
 	return r, f, func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -140,7 +141,7 @@ func (h *house) dump(tb logtest.TB, writes []table.Write) string {
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b partition) int { return bytes.Compare([]byte(a.t.Name+a.key), []byte(b.t.Name+b.key)) })
+	slices.SortFunc(all, func(a, b partition) int { return strings.Compare(a.t.Name+a.key, b.t.Name+b.key) })
 	var out bytes.Buffer
 	for _, p := range all {
 		rows, err := h.store.Scan(context.Background(), table.Query{Table: p.t, Partition: table.Key(p.key), Limit: 100000})
@@ -188,7 +189,7 @@ func TestRowsAreAFoldOfTheLog(t *testing.T) {
 		twice := append(slices.Clone(writes), writes...)
 		rnd.Shuffle(len(twice), func(i, j int) { twice[i], twice[j] = twice[j], twice[i] })
 		for part := range slices.Chunk(twice, 7) {
-			if err := h.store.Write(context.Background(), part); err != nil {
+			if err := h.store.Write(t.Context(), part); err != nil {
 				rt.Fatalf("write: %v", err)
 			}
 		}
@@ -209,7 +210,7 @@ func TestMembershipsAreWhatTheOwnersHave(t *testing.T) {
 		q := queries.New(h.store, queries.FeedsFunc(none), r)
 		for _, u := range logtest.Users {
 			for inc := domain.Incarnation(1); inc <= w.Incarnation(u)+2; inc++ {
-				got, err := q.Memberships(context.Background(), logtest.App, u, inc)
+				got, err := q.Memberships(t.Context(), logtest.App, u, inc)
 				if err != nil {
 					rt.Fatalf("memberships: %v", err)
 				}
@@ -218,7 +219,7 @@ func TestMembershipsAreWhatTheOwnersHave(t *testing.T) {
 					rt.Fatalf("memberships of %s %d: got %+v, want %+v", u, inc, got, want)
 				}
 				for _, m := range want {
-					one, ok, err := q.Membership(context.Background(), logtest.App, u, inc, m.Stream)
+					one, ok, err := q.Membership(t.Context(), logtest.App, u, inc, m.Stream)
 					if err != nil || !ok || one != m {
 						rt.Fatalf("membership of %s %d: got %+v %v %v, want %+v", u, inc, one, ok, err, m)
 					}
@@ -279,14 +280,14 @@ func TestEntriesNeverSkip(t *testing.T) {
 				writes, _ = tl.Apply(writes, &w.Accepted[i])
 			}
 		}
-		if err := h.store.Write(context.Background(), writes); err != nil {
+		if err := h.store.Write(t.Context(), writes); err != nil {
 			rt.Fatalf("write: %v", err)
 		}
 		f := feed.New(w.Partition, h.log, feed.DefaultSettings(), feed.NewMetrics(prometheus.NewRegistry()))
 		f.Publish(w.Accepted[ringFrom:])
 		q := queries.New(h.store, f, fixed{})
 		limit := rapid.IntRange(1, 30).Draw(rt, "limit")
-		got, err := q.Entries(context.Background(), stream, from, to, limit, 1<<20)
+		got, err := q.Entries(t.Context(), stream, from, to, limit, 1<<20)
 		if err != nil {
 			rt.Fatalf("entries: %v", err)
 		}
@@ -351,7 +352,7 @@ func TestHistoryPages(t *testing.T) {
 		w := h.world(rt)
 		w.Random(rt, rapid.IntRange(1, 150).Draw(rt, "steps"))
 		stream := domain.DirectStream(logtest.App, "ann", "bob")
-		if err := h.store.Write(context.Background(), applied(rt, w, 1)); err != nil {
+		if err := h.store.Write(t.Context(), applied(rt, w, 1)); err != nil {
 			rt.Fatalf("write: %v", err)
 		}
 		q := queries.New(h.store, queries.FeedsFunc(none), fixed{})
@@ -377,7 +378,7 @@ func TestHistoryPages(t *testing.T) {
 			if pages > 200 {
 				rt.Fatalf("more than 200 pages of history %+v", hq)
 			}
-			page, err := q.History(context.Background(), hq)
+			page, err := q.History(t.Context(), hq)
 			if err != nil {
 				rt.Fatalf("history: %v", err)
 			}
@@ -487,14 +488,14 @@ func TestUsersInOrderOfRegistration(t *testing.T) {
 			w.Sleep(24 * time.Hour)
 			w.Register(domain.UserID("u" + fmt.Sprint(w.At().Index)))
 		}
-		if err := h.store.Write(context.Background(), applied(rt, w, 1)); err != nil {
+		if err := h.store.Write(t.Context(), applied(rt, w, 1)); err != nil {
 			rt.Fatalf("write: %v", err)
 		}
 		q := queries.New(h.store, queries.FeedsFunc(none), fixed{})
 		limit := rapid.IntRange(1, 40).Draw(rt, "limit")
 		var got, want []string
 		for cursor := ""; ; {
-			page, next, err := q.Users(context.Background(), logtest.App, cursor, limit)
+			page, next, err := q.Users(t.Context(), logtest.App, cursor, limit)
 			if err != nil {
 				rt.Fatalf("users: %v", err)
 			}
@@ -559,7 +560,7 @@ func BenchmarkKeepUp(b *testing.B) {
 		}
 		f.Publish(batch)
 		n += len(batch)
-		for r.Wait(context.Background(), w.Partition, index-1) != nil {
+		for r.Wait(b.Context(), w.Partition, index-1) != nil {
 			continue
 		}
 	}

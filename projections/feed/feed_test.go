@@ -187,7 +187,7 @@ func TestPublishWakesAReader(t *testing.T) {
 	r := f.Reader(w.At())
 	got := make(chan error, 1)
 	go func() {
-		_, err := r.Next(context.Background(), 1)
+		_, err := r.Next(t.Context(), 1)
 		got <- err
 	}()
 	select {
@@ -313,7 +313,7 @@ func BenchmarkPublishAndNext(b *testing.B) {
 		}
 		f.Publish(batch)
 		for n := 0; n < len(batch); {
-			got, err := r.Next(context.Background(), 1000)
+			got, err := r.Next(b.Context(), 1000)
 			if err != nil {
 				b.Fatal(err)
 			}

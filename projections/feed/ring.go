@@ -1,6 +1,8 @@
 package feed
 
 import (
+	"slices"
+
 	"parley/domain"
 )
 
@@ -110,8 +112,8 @@ func (r *ring) recent(stream domain.StreamID, from, to domain.Seq) []domain.Even
 		}
 	}
 	var out []domain.Event
-	for k := len(hits) - 1; k >= 0; k-- {
-		for _, ev := range r.at(hits[k]).Commit.Events {
+	for _, hit := range slices.Backward(hits) {
+		for _, ev := range r.at(hit).Commit.Events {
 			switch {
 			case ev.Seq == 0 || ev.Seq < from || ev.Seq > to:
 			case ev.Seq != from+domain.Seq(len(out)):

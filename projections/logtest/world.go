@@ -33,9 +33,7 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-var (
-	_ TB = (testing.TB)(nil)
-)
+var _ TB = testing.TB(nil)
 
 // World is one partition with its owner: state, clock, and the place of the reader rule.
 type World struct {
@@ -64,6 +62,7 @@ func NewWorld(tb TB, log Log, p domain.Partition) *World {
 // view is what Decide sees.
 type view map[domain.PartID]domain.Row
 
+// Head implements domain.View.
 func (v view) Head() domain.HeadRow {
 	if h, ok := v[domain.PartHead].(domain.HeadRow); ok {
 		return h
@@ -71,6 +70,7 @@ func (v view) Head() domain.HeadRow {
 	return nil
 }
 
+// Part implements domain.View.
 func (v view) Part(id domain.PartID) domain.Row { return v[id] }
 
 // Do decides a command and appends its commit; ok is false when the rules refuse it or nothing follows.

@@ -38,8 +38,12 @@ func (r *Runner) pass(ctx context.Context, p *part, members []*member) error {
 func (r *Runner) step(ctx context.Context, p *part, members []*member, b *batch, commits []domain.Accepted) error {
 	for _, m := range members {
 		m.mu.Lock()
-		defer m.mu.Unlock()
 	}
+	defer func() {
+		for _, m := range members {
+			m.mu.Unlock()
+		}
+	}()
 	begin := time.Now()
 	b.reset()
 	to := after(&commits[len(commits)-1])

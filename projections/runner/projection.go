@@ -73,7 +73,7 @@ func Tables() []*table.Table {
 	return []*table.Table{checkpoints, versions, quarantine, quarantined}
 }
 
-// Tables returns every table of the kinds and the runner's own: what a store with typed tables has to have.
+// AllTables returns every table of the kinds and the runner's own: what a store with typed tables has to have.
 func AllTables(kinds []Kind) []*table.Table {
 	out := Tables()
 	for _, k := range kinds {

@@ -338,7 +338,7 @@ func TestRebuildSwitchesWhenCaughtUp(t *testing.T) {
 		done := make(chan error, 1)
 		h.store.refused.Store(notes.Of(round))
 		time.AfterFunc(20*time.Millisecond, func() { h.store.refused.Store(nil) })
-		go func() { done <- p.Rebuild(context.Background(), "notes", []domain.Partition{0, 1}) }()
+		go func() { done <- p.Rebuild(t.Context(), "notes", []domain.Partition{0, 1}) }()
 		for i := range 50 {
 			w0.Send("bob", "ann", fmt.Sprint(i))
 		}

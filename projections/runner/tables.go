@@ -39,7 +39,9 @@ var (
 	quarantined = &table.Table{
 		ID: 39, Name: "quarantined",
 		Partition: []table.Field{
-			{Name: "name", Type: table.String}, {Name: "version", Type: table.Uint64}, {Name: "log", Type: table.Uint64},
+			{Name: "name", Type: table.String},
+			{Name: "version", Type: table.Uint64},
+			{Name: "log", Type: table.Uint64},
 			{Name: "stream", Type: table.String},
 		},
 		Cluster: []table.Field{{Name: "idx", Type: table.Uint64}},

@@ -33,8 +33,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // ClassOf returns the class of an append's error: Unknown for every error that this package did not classify.
 func ClassOf(err error) Class {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class
 	}
 	return Unknown

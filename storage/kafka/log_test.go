@@ -36,7 +36,7 @@ func options(c *kfake.Cluster) Options {
 
 func openLog(t testing.TB, o Options) *Log {
 	t.Helper()
-	l, err := Open(context.Background(), o)
+	l, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

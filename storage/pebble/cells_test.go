@@ -105,7 +105,7 @@ func FuzzDecodeRow(f *testing.F) {
 		}
 		m, _ := lastWriteWins.Merge(nil, b)
 		if m.MergeNewer(b) == nil {
-			if out, _, err := m.Finish(true); err != nil || fmt.Sprint(out) == "" {
+			if out, _, err := m.Finish(true); err != nil || fmt.Sprint(string(out)) == "" {
 				t.Fatal(err)
 			}
 		}

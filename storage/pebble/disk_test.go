@@ -35,12 +35,10 @@ func newWeakDisk() *weakDisk {
 	d := &weakDisk{}
 	d.free.Store(1 << 40)
 	d.FS = errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		switch op.Kind {
-		case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpFilePreallocate:
-			if d.full.Load() {
-				d.files.Add(1)
-				return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
-			}
+		takesRoom := op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpReuseForWrite || op.Kind == errorfs.OpFilePreallocate
+		if takesRoom && d.full.Load() {
+			d.files.Add(1)
+			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 		}
 		return nil
 	}))
@@ -281,7 +279,7 @@ func TestCloseWhileFull(t *testing.T) {
 	d.full.Store(true)
 	result := make(chan error, 1)
 	go func() {
-		_, err := l.Append(context.Background(), 1, batch("bad a", "bad b"))
+		_, err := l.Append(t.Context(), 1, batch("bad a", "bad b"))
 		result <- err
 	}()
 	for l.db.disk.stalled.Load() == 0 {

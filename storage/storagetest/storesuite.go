@@ -2,7 +2,6 @@ package storagetest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -49,14 +48,14 @@ func write(k table.RowKey, at uint64, c []table.Cell) table.Write {
 
 func mustWrite(t testing.TB, s Store, writes ...table.Write) {
 	t.Helper()
-	if err := s.Write(context.Background(), writes); err != nil {
+	if err := s.Write(t.Context(), writes); err != nil {
 		t.Fatalf("write: %v", err)
 	}
 }
 
 func mustGet(t testing.TB, s Store, tab *table.Table, keys ...table.RowKey) []table.Row {
 	t.Helper()
-	rows, err := s.Get(context.Background(), tab, keys)
+	rows, err := s.Get(t.Context(), tab, keys)
 	if err != nil || len(rows) != len(keys) {
 		t.Fatalf("get: %d rows for %d keys, %v", len(rows), len(keys), err)
 	}
@@ -65,7 +64,7 @@ func mustGet(t testing.TB, s Store, tab *table.Table, keys ...table.RowKey) []ta
 
 func mustScan(t testing.TB, s Store, q table.Query) []table.Row {
 	t.Helper()
-	rows, err := s.Scan(context.Background(), q)
+	rows, err := s.Scan(t.Context(), q)
 	if err != nil {
 		t.Fatalf("scan: %v", err)
 	}
@@ -113,8 +112,17 @@ func ties(t *testing.T, open OpenStore) {
 		value string
 		want  string
 	}{
-		{5, "m", "m@5"}, {4, "z", "m@5"}, {5, "a", "m@5"}, {5, "ma", "ma@5"}, {5, "n", "n@5"}, {5, "", "n@5"},
-		{6, "", "@6"}, {6, "a", "a@6"}, {7, "b", "b@7"}, {1<<63 + 1, "late", "late@9223372036854775809"}, {8, "c", "late@9223372036854775809"},
+		{5, "m", "m@5"},
+		{4, "z", "m@5"},
+		{5, "a", "m@5"},
+		{5, "ma", "ma@5"},
+		{5, "n", "n@5"},
+		{5, "", "n@5"},
+		{6, "", "@6"},
+		{6, "a", "a@6"},
+		{7, "b", "b@7"},
+		{1<<63 + 1, "late", "late@9223372036854775809"},
+		{8, "c", "late@9223372036854775809"},
 	} {
 		if step.at>>63 != 0 && signedTimes(s) {
 			continue
