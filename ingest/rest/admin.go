@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -109,9 +108,15 @@ func NewAdmin(cfg AdminConfig) (*Admin, error) {
 
 // ServeHTTP implements http.Handler.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer a.server.recover(w, r, a.cfg.Now())
+	begin := a.cfg.Now()
+	defer func() {
+		if v := recover(); v != nil {
+			a.server.panicked(w, r, begin, v)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Settings.Timeout)
 	defer cancel()
+	bound(w, begin.Add(a.cfg.Settings.Timeout))
 	r = r.WithContext(ctx)
 	r.Body = http.MaxBytesReader(w, r.Body, a.cfg.Settings.MaxBody)
 	if !a.allowed(r) {
@@ -133,14 +138,8 @@ func (a *Admin) allowed(r *http.Request) bool {
 
 // fail answers every error of the API.
 func (a *Admin) fail(err error, ec echo.Context) {
-	var he *echo.HTTPError
-	f := failureOf(err)
-	switch {
-	case errors.As(err, &he) && he.Code == http.StatusMethodNotAllowed:
-		f = &noMethod
-	case errors.As(err, &he):
-		f = &noPath
-	case f.status >= http.StatusInternalServerError:
+	f := routerRefusal(err)
+	if f.status >= http.StatusInternalServerError {
 		a.cfg.Logger.Warn("admin call failed", "method", ec.Request().Method, "status", f.status, "err", err)
 	}
 	a.answer(ec, f.status, bodyOf(f, a.cfg.Now(), 0))

@@ -99,12 +99,3 @@ func bodyOf(f *failure, now time.Time, took time.Duration) *errorBody {
 		Duration: took.Milliseconds(),
 	}
 }
-
-// list makes entities of a slice.
-func list[T any](in []T) []any {
-	out := make([]any, len(in))
-	for i := range in {
-		out[i] = in[i]
-	}
-	return out
-}

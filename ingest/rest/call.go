@@ -115,8 +115,7 @@ func (c *call) body(dst any) error {
 func (c *call) raw() ([]byte, error) {
 	b, err := io.ReadAll(c.Request().Body)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, &tooLargeBody
 		}
 		return nil, badBody.say("the body could not be read")

@@ -37,8 +37,7 @@ func (s *Server) discover(ec echo.Context) error {
 	begin := s.cfg.Now()
 	u, err := url.Parse(s.base(ec.Request()))
 	if err != nil || u.Host == "" {
-		writeJSON(ec.Response(), http.StatusBadRequest, bodyOf(illegalArgument.say("the request names no host"), begin, 0))
-		return nil
+		return illegalArgument.say("the request names no host")
 	}
 	name, port := u.Hostname(), u.Port()
 	if strings.Contains(name, ":") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,9 +40,7 @@ func TestRefusals(t *testing.T) {
 	expired := r.ok("POST", "~/token", map[string]any{"grant_type": "inherit", "username": "ana", "ttl": 1})["access_token"].(string)
 	text := func(more map[string]any) map[string]any {
 		body := map[string]any{"from": "ana", "to": []string{"bo"}, "type": "txt", "body": map[string]any{"msg": "x"}}
-		for k, v := range more {
-			body[k] = v
-		}
+		maps.Copy(body, more)
 		return body
 	}
 	without := func(key string) map[string]any {

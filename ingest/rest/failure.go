@@ -77,12 +77,10 @@ var fixedText = map[domain.Code]bool{
 
 // failureOf maps an error to the wire. Whatever is not a refusal is internal: the caller learns no more, the log all.
 func failureOf(err error) *failure {
-	var f *failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &tooLargeBody
 	}
 	code := domain.CodeOf(err)

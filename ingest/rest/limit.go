@@ -9,7 +9,7 @@ import (
 	"parley/domain"
 )
 
-// limits are the rates of each app and API on this node. Apps exist before they get here and buckets are a fixed set, so there are few.
+// limits are the rates of each app and API on this node. Only apps that exist get here and buckets are a fixed set, so there are few.
 type limits struct {
 	settings *Settings
 	mu       sync.Mutex
@@ -50,15 +50,4 @@ func (l *limits) bucketOf(bucket string) *rate.Limiter {
 		r = own
 	}
 	return rate.NewLimiter(rate.Limit(r), l.settings.Burst)
-}
-
-// forget drops what is kept of an app that was deleted.
-func (l *limits) forget(app domain.AppID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for k := range l.buckets {
-		if k.app == app {
-			delete(l.buckets, k)
-		}
-	}
 }

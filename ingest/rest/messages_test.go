@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,9 +119,7 @@ type page struct {
 func (r *rig) history(me, peer string, more map[string]any) page {
 	r.t.Helper()
 	body := map[string]any{"queue": peer + "@easemob.com", "start": -1, "end": -1}
-	for k, v := range more {
-		body[k] = v
-	}
+	maps.Copy(body, more)
 	a := r.do("POST", "~/users/"+me+"/messageroaming", r.userToken(strings.ToLower(me)), body)
 	require.Equal(r.t, 200, a.status, a.text)
 	data := a.json["data"].(map[string]any)

@@ -52,7 +52,11 @@ func (discard) Write(b []byte) (int, error) { return len(b), nil }
 // ServeHTTP implements http.Handler. It makes plain what clients do in more than one way, before the router sees it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := s.cfg.Now()
-	defer s.recover(w, r, begin)
+	defer func() {
+		if v := recover(); v != nil {
+			s.panicked(w, r, begin, v)
+		}
+	}()
 	if s.cors(w, r) {
 		return
 	}
@@ -77,19 +81,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func bound(w http.ResponseWriter, until time.Time) {
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(until); err == nil {
-		_ = rc.SetWriteDeadline(until.Add(writeGrace)) //nolint:errcheck // it can when the other could
+		_ = rc.SetWriteDeadline(until.Add(writeGrace))
 	}
 }
 
 // writeGrace is what an answer has after the call's time is up.
 const writeGrace = 5 * time.Second
 
-// recover answers what a bug broke off. Whoever has got half of an answer gets no more.
-func (s *Server) recover(w http.ResponseWriter, r *http.Request, begin time.Time) {
-	v := recover()
-	if v == nil {
-		return
-	}
+// panicked answers what a bug broke off. Whoever has got half of an answer gets no more.
+func (s *Server) panicked(w http.ResponseWriter, r *http.Request, begin time.Time, v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
@@ -150,15 +150,24 @@ func (c *call) fail(err error) int {
 	return f.status
 }
 
+// routerRefusal maps what the router refuses, and what handlers outside of apps do.
+func routerRefusal(err error) *failure {
+	he, ok := errors.AsType[*echo.HTTPError](err)
+	switch {
+	case !ok:
+		return failureOf(err)
+	case he.Code == http.StatusMethodNotAllowed:
+		return &noMethod
+	default:
+		return &noPath
+	}
+}
+
 // unrouted answers what the router refuses: paths that are not there (yet), and methods that a path does not take. Inside an app that does
 // not exist it is the app that is missing.
 func (s *Server) unrouted(err error, ec echo.Context) {
 	begin := s.cfg.Now()
-	f := &noPath
-	var he *echo.HTTPError
-	if errors.As(err, &he) && he.Code == http.StatusMethodNotAllowed {
-		f = &noMethod
-	}
+	f := routerRefusal(err)
 	if org, rest, _ := strings.Cut(strings.TrimPrefix(ec.Request().URL.Path, "/"), "/"); strings.Contains(rest, "/") {
 		app, _, _ := strings.Cut(rest, "/")
 		if _, ok := s.cfg.Apps.App(domain.AppID(org + "#" + app)); !ok {
