@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -103,14 +104,9 @@ func (o *outbox) again(n int) {
 func (o *outbox) acknowledge(n int, id uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	f := &o.fates[n]
-	for _, known := range f.ids {
-		if known == id {
-			o.drop(n)
-			return
-		}
+	if f := &o.fates[n]; !slices.Contains(f.ids, id) {
+		f.ids = append(f.ids, id)
 	}
-	f.ids = append(f.ids, id)
 	o.drop(n)
 }
 
@@ -126,22 +122,16 @@ func (o *outbox) refuse(n int, reason string) {
 func (o *outbox) abandon(choose func() bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := len(o.queue) - 1; i >= 0; i-- {
-		if q := o.queue[i]; q.session != 0 && choose() {
-			o.fates[q.n].abandoned = true
-			o.queue = append(o.queue[:i], o.queue[i+1:]...)
-		}
-	}
+	o.queue = slices.DeleteFunc(o.queue, func(q *waiting) bool {
+		given := q.session != 0 && choose()
+		o.fates[q.n].abandoned = o.fates[q.n].abandoned || given
+		return given
+	})
 }
 
 // drop removes a message from the queue. The lock is held.
 func (o *outbox) drop(n int) {
-	for i, q := range o.queue {
-		if q.n == n {
-			o.queue = append(o.queue[:i], o.queue[i+1:]...)
-			return
-		}
-	}
+	o.queue = slices.DeleteFunc(o.queue, func(q *waiting) bool { return q.n == n })
 }
 
 // overdue tells whether a message of the session has waited longer than an SDK does.

@@ -23,8 +23,8 @@ type verdict struct {
 	details                                           []string
 }
 
-// blame counts something wrong and remembers the first few.
-func (v *verdict) blame(count *int, format string, args ...any) {
+// blamef counts something wrong and remembers the first few.
+func (v *verdict) blamef(count *int, format string, args ...any) {
 	*count++
 	if len(v.details) < 20 {
 		v.details = append(v.details, fmt.Sprintf(format, args...))
@@ -52,7 +52,7 @@ func (v *verdict) compare(a, b *side) {
 	if slices.Equal(a.history, b.history) {
 		return
 	}
-	v.blame(&v.disagreed, "%s finds %d messages in history and %s %d, or in another order", a.user, len(a.history), b.user, len(b.history))
+	v.blamef(&v.disagreed, "%s finds %d messages in history and %s %d, or in another order", a.user, len(a.history), b.user, len(b.history))
 }
 
 // positions returns, for each number of an author, the ids under which it is there.
@@ -71,30 +71,30 @@ func (v *verdict) judgeMessage(author *side, n int, stored, got []uint64) {
 	v.stored += min(len(stored), 1)
 	v.received += min(len(got), 1)
 	if len(stored) > 1 || len(got) > 1 || len(f.ids) > 1 {
-		v.blame(&v.doubled, "%v: answered with %v, stored as %v, received as %v, sent %d times", who, f.ids, stored, got, f.tries)
+		v.blamef(&v.doubled, "%v: answered with %v, stored as %v, received as %v, sent %d times", who, f.ids, stored, got, f.tries)
 	}
 	switch {
 	case len(f.ids) > 0:
 		v.acknowledged++
 		if !slices.Contains(stored, f.ids[0]) {
-			v.blame(&v.lost, "%v: acknowledged as %d, in history as %v", who, f.ids[0], stored)
+			v.blamef(&v.lost, "%v: acknowledged as %d, in history as %v", who, f.ids[0], stored)
 		}
 		if !slices.Contains(got, f.ids[0]) {
-			v.blame(&v.lost, "%v: acknowledged as %d, received as %v", who, f.ids[0], got)
+			v.blamef(&v.lost, "%v: acknowledged as %d, received as %v", who, f.ids[0], got)
 		}
 	case f.refused != "":
 		v.refused++
 		if len(stored)+len(got) > 0 {
-			v.blame(&v.resurrected, "%v: refused (%s), yet stored as %v and received as %v", who, f.refused, stored, got)
+			v.blamef(&v.resurrected, "%v: refused (%s), yet stored as %v and received as %v", who, f.refused, stored, got)
 		}
 	case f.abandoned:
 		v.abandoned++
 		v.abandonedStored += min(len(stored), 1)
 		if !slices.Equal(stored, got) {
-			v.blame(&v.lost, "%v: never answered, stored as %v, received as %v", who, stored, got)
+			v.blamef(&v.lost, "%v: never answered, stored as %v, received as %v", who, stored, got)
 		}
 	default:
-		v.blame(&v.lost, "%v: sent %d times to the end, never answered", who, f.tries)
+		v.blamef(&v.lost, "%v: sent %d times to the end, never answered", who, f.tries)
 	}
 }
 
@@ -106,7 +106,7 @@ func (v *verdict) judgeOrder(author *side, history []arrival, where string) {
 			continue
 		}
 		if e.from.n < last {
-			v.blame(&v.misordered, "%v stands after %d in the %s", e.from, last, where)
+			v.blamef(&v.misordered, "%v stands after %d in the %s", e.from, last, where)
 		}
 		last = max(last, e.from.n)
 	}
@@ -123,9 +123,9 @@ func (v *verdict) judgeInbox(reader *side, history []arrival) {
 		at, ok := place[e.id]
 		switch {
 		case !ok:
-			v.blame(&v.resurrected, "%s received %v as %d, which history does not have", reader.user, e.from, e.id)
+			v.blamef(&v.resurrected, "%s received %v as %d, which history does not have", reader.user, e.from, e.id)
 		case at < last:
-			v.blame(&v.misordered, "%s received %v after what follows it in history", reader.user, e.from)
+			v.blamef(&v.misordered, "%s received %v after what follows it in history", reader.user, e.from)
 		}
 		last = max(last, at)
 	}
