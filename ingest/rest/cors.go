@@ -17,6 +17,8 @@ const (
 // cors lets browsers of allowed origins read answers, and answers their preflights, on every path. done: the request is answered.
 func (s *Server) cors(w http.ResponseWriter, r *http.Request) (done bool) {
 	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Origin")
 	if origin := r.Header.Get("Origin"); origin != "" && s.originAllowed(r, origin) {
 		h.Set("Access-Control-Allow-Origin", origin)

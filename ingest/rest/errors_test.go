@@ -240,7 +240,9 @@ func TestFailures(t *testing.T) {
 		"what is not there":   {domain.Refuse(domain.NotFound, "no such thing"), 404, "resource_not_found"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, func(c2 *rest.Config) { c2.Owners = failingOwners{c.err} })
+			r := newRig(t, func(c2 *rest.Config) {
+				c2.Owners, c2.Settings.RetryFor = failingOwners{c.err}, 50*time.Millisecond
+			})
 			for _, a := range []answer{
 				r.do("GET", "~/users/ana", r.token, nil),
 				r.do("POST", "~/users", r.token, map[string]any{"username": "ana", "password": "p"}),
@@ -267,7 +269,9 @@ type silentOwners struct{ rest.Owners }
 func (silentOwners) Submit(domain.Request) {}
 
 func TestNoAnswerInTime(t *testing.T) {
-	r := newRig(t, func(c *rest.Config) { c.Owners, c.Settings.Timeout = silentOwners{shared.owners}, time.Second })
+	r := newRig(t, func(c *rest.Config) {
+		c.Owners, c.Settings.Timeout, c.Settings.RetryFor = silentOwners{shared.owners}, time.Second, time.Second
+	})
 	begin := time.Now()
 	refused(t, r.do("POST", "~/users", r.token, map[string]any{"username": "ana", "password": "p"}), 503, "service_unavailable")
 	require.Less(t, time.Since(begin), 5*time.Second)

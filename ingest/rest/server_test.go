@@ -69,7 +69,7 @@ func TestMetrics(t *testing.T) {
 
 // Whoever sends half a body and stops is answered when the call's time is up, and holds no goroutine after that.
 func TestSlowBody(t *testing.T) {
-	r := newRig(t, func(c *rest.Config) { c.Settings.Timeout = time.Second })
+	r := newRig(t, func(c *rest.Config) { c.Settings.Timeout, c.Settings.RetryFor = time.Second, time.Second })
 	server := httptest.NewServer(r.server)
 	defer server.Close()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())

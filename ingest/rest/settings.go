@@ -22,6 +22,7 @@ type Settings struct {
 	MaxBody           int64              `mapstructure:"max_body"`            // bytes of a request's body
 	Timeout           time.Duration      `mapstructure:"timeout"`             // for answering a request
 	WaitAtMost        time.Duration      `mapstructure:"wait_at_most"`        // for read models after a change; then it is answered all the same
+	RetryFor          time.Duration      `mapstructure:"retry_for"`           // asking again for what an owner that moved did not answer
 	Origins           []string           `mapstructure:"origins"`             // browsers' origins that may call; "*" lets all in
 	BcryptCost        int                `mapstructure:"bcrypt_cost"`         // of hashing passwords; one more is twice as slow
 	HashConcurrency   int                `mapstructure:"hash_concurrency"`    // passwords hashed at the same time
@@ -40,7 +41,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Rate: 100, Burst: 100, MessagesPerMinute: 6000,
 		AppTokenTTL: 60 * 24 * time.Hour, UserTokenTTL: 60 * 24 * time.Hour,
-		MaxBody: 256 << 10, Timeout: 30 * time.Second, WaitAtMost: 500 * time.Millisecond,
+		MaxBody: 256 << 10, Timeout: 30 * time.Second, WaitAtMost: 500 * time.Millisecond, RetryFor: 5 * time.Second,
 		BcryptCost: bcrypt.DefaultCost, HashConcurrency: max(1, runtime.GOMAXPROCS(0)-1), HashQueue: 256,
 		BulkUsers: 60, UsersPage: 100, StatusBatch: 100, Recipients: 600,
 		HistoryPage: 50, ConversationsPage: 50, Conversations: 100,
@@ -72,6 +73,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.WaitAtMost <= 0 || s.WaitAtMost > s.Timeout {
 		bad("wait_at_most is %s, must be above 0 and at most rest.timeout", s.WaitAtMost)
+	}
+	if s.RetryFor <= 0 || s.RetryFor > s.Timeout {
+		bad("retry_for is %s, must be above 0 and at most rest.timeout", s.RetryFor)
 	}
 	if s.BcryptCost < bcrypt.MinCost || s.BcryptCost > 16 {
 		bad("bcrypt_cost is %d, must be between %d and 16", s.BcryptCost, bcrypt.MinCost)

@@ -20,12 +20,12 @@ func TestEveryProblemIsNamed(t *testing.T) {
 	err := s.Validate()
 	for _, name := range []string{
 		"rate", "burst", "rates.nothing", "rates.token", "messages_per_minute", "app_token_ttl", "user_token_ttl", "max_body", "timeout",
-		"wait_at_most", "origins", "bcrypt_cost", "hash_concurrency", "hash_queue", "bulk_users", "users_page", "status_batch", "recipients",
+		"wait_at_most", "retry_for", "origins", "bcrypt_cost", "hash_concurrency", "hash_queue", "bulk_users", "users_page", "status_batch", "recipients",
 		"history_page", "conversations_page", "conversations",
 	} {
 		require.ErrorContains(t, err, "rest."+name)
 	}
-	require.Equal(t, 22, strings.Count(err.Error(), "rest."), "each once, but rest.timeout: %v", err)
+	require.Equal(t, 24, strings.Count(err.Error(), "rest."), "each once, and two that name rest.timeout: %v", err)
 }
 
 func TestRoutesAreUnique(t *testing.T) {

@@ -14,22 +14,22 @@ type wish struct {
 	command domain.Command
 }
 
-// Trying again when an owner moved before it answered.
+// Pauses between tries when an owner moved before it answered; doubled each time.
 const (
-	tries     = 5
-	firstRest = 20 * time.Millisecond // doubled each time
+	firstRest = 20 * time.Millisecond
+	lastRest  = 320 * time.Millisecond
 )
 
-// submit hands wishes to their owners, all at once, and returns the answers in order. An answer of code Unknown is asked for again: the
-// commands must be such that doing one twice does no harm. What is not answered when ctx ends is Unknown.
+// submit hands wishes to their owners, all at once, and returns the answers in order. An answer of code Unknown is asked for again, for
+// Settings.RetryFor: the commands must be such that doing one twice does no harm. What is not answered when ctx ends is Unknown.
 func (s *Server) submit(ctx context.Context, wishes []wish) []domain.Result {
 	out := make([]domain.Result, len(wishes))
 	open := make([]int, len(wishes))
 	for i := range open {
 		open[i] = i
 	}
-	rest := firstRest
-	for try := 0; ; try++ {
+	giveUp := time.Now().Add(s.cfg.Settings.RetryFor)
+	for rest := firstRest; ; rest = min(2*rest, lastRest) {
 		s.round(ctx, wishes, open, out)
 		left := open[:0]
 		for _, i := range open {
@@ -38,10 +38,9 @@ func (s *Server) submit(ctx context.Context, wishes []wish) []domain.Result {
 			}
 		}
 		open = left
-		if len(open) == 0 || try == tries-1 || !pause(ctx, rest) {
+		if len(open) == 0 || time.Now().After(giveUp) || !pause(ctx, rest) {
 			return out
 		}
-		rest *= 2
 	}
 }
 
@@ -64,11 +63,10 @@ func (s *Server) round(ctx context.Context, wishes []wish, places []int, out []d
 		result domain.Result
 	}
 	answers := make(chan answer, len(places)) // room for all: Done never blocks
-	deadline, _ := ctx.Deadline()
 	for _, i := range places {
 		out[i] = domain.Result{Err: domain.Refuse(domain.Unknown, "not answered in time")}
 		s.cfg.Owners.Submit(domain.Request{
-			Stream: wishes[i].stream, Command: wishes[i].command, Deadline: deadline,
+			Stream: wishes[i].stream, Command: wishes[i].command,
 			Done: func(r domain.Result) { answers <- answer{i, r} },
 		})
 	}

@@ -143,7 +143,7 @@ func (c *call) registerMany(body []byte) error {
 			entities = append(entities, entity)
 			continue
 		}
-		if c.ctx().Err() != nil || failureOf(err).status >= 500 && len(entities) == 0 {
+		if failureOf(err).status >= 500 && len(entities) == 0 {
 			return err
 		}
 		failed = append(failed, userFailure{n.Username, failureOf(err).description})
