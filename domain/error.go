@@ -11,25 +11,36 @@ type Code string
 // Codes of refusals. Unknown errors count as Internal: "internal" outside, everything in the log.
 const (
 	Internal         Code = "internal"
-	Busy             Code = "busy"              // full, or a store that does not answer: try again
-	Unknown          Code = "unknown"           // moved before the answer: sent or not is not known; send again with the same client id
-	Stopping         Code = "stopping"          // the node drains
-	BadRequest       Code = "bad_request"       // malformed or of the wrong type
-	TooLarge         Code = "too_large"         // over a named limit
-	BadName          Code = "bad_name"          // a user name outside the rules
-	UserNotFound     Code = "user_not_found"    // no such account
-	UserExists       Code = "user_exists"       // the name is taken
-	AppNotFound      Code = "app_not_found"     // no such tenant
-	Unauthorized     Code = "unauthorized"      // no or bad credentials
-	TokenExpired     Code = "token_expired"     // was good once
-	TokenRevoked     Code = "token_revoked"     // older than the password, or of a deleted account
-	Forbidden        Code = "forbidden"         // known, and not allowed
-	RegistrationOff  Code = "registration_off"  // the app takes no open registration
-	RateLimited      Code = "rate_limited"      // over a named rate
-	NotFound         Code = "not_found"         // what the request names is not there
-	Unsupported      Code = "unsupported"       // not offered (yet)
-	TooManyDevices   Code = "too_many_devices"  // the device policy refuses the log-in
-	WrongCredentials Code = "wrong_credentials" // wrong password or client secret
+	Busy             Code = "busy"               // full, or a store that does not answer: try again
+	Unknown          Code = "unknown"            // moved before the answer: sent or not is not known; send again with the same client id
+	Stopping         Code = "stopping"           // the node drains
+	BadRequest       Code = "bad_request"        // malformed or of the wrong type
+	TooLarge         Code = "too_large"          // over a named limit
+	BadName          Code = "bad_name"           // a user name outside the rules
+	UserNotFound     Code = "user_not_found"     // no such account
+	UserExists       Code = "user_exists"        // the name is taken
+	AppNotFound      Code = "app_not_found"      // no such tenant
+	Unauthorized     Code = "unauthorized"       // no or bad credentials
+	TokenExpired     Code = "token_expired"      // was good once
+	TokenRevoked     Code = "token_revoked"      // older than the password, or of a deleted account
+	Forbidden        Code = "forbidden"          // known, and not allowed
+	RegistrationOff  Code = "registration_off"   // the app takes no open registration
+	RateLimited      Code = "rate_limited"       // over a named rate
+	NotFound         Code = "not_found"          // what the request names is not there
+	Unsupported      Code = "unsupported"        // not offered (yet)
+	TooManyDevices   Code = "too_many_devices"   // the device policy refuses the log-in
+	WrongCredentials Code = "wrong_credentials"  // wrong password or client secret
+	GroupNotFound    Code = "group_not_found"    // no such group, or it has ended
+	GroupExists      Code = "group_exists"       // the group's id is taken
+	GroupFull        Code = "group_full"         // more members than the group may have
+	AlreadyMember    Code = "already_member"     // in the group already
+	NotMember        Code = "not_member"         // not in the group
+	AlreadySo        Code = "already_so"         // has the role already that it is to get
+	AlreadyAnswered  Code = "already_answered"   // the application or invitation has its answer
+	TooManyAdmins    Code = "too_many_admins"    // over the limit of a group's admins
+	TooManyReceivers Code = "too_many_receivers" // of a directed message
+	RecallOff        Code = "recall_off"         // the app does not offer recall
+	RecallTooLate    Code = "recall_too_late"    // the message is older than the app's limit
 )
 
 // Error is a refusal or failure with its code. Reason may be shown to the caller; it never holds message bodies or tokens.

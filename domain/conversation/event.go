@@ -1,6 +1,7 @@
 // Package conversation holds the rules of conversations: what may be said in one, and what follows.
 //
-// Direct conversations so far; groups, rooms and threads share the types. Decide and Evolve are pure (package domain).
+// Rules are those of direct conversations, GroupRules those of groups; what happens in both has the same events. Decide and Evolve are pure
+// (package domain).
 package conversation
 
 import (
@@ -30,7 +31,7 @@ type MemberAdded struct {
 type MessageSent struct {
 	From         domain.UserID
 	FromResource domain.Resource // empty: sent over REST
-	To           domain.UserID
+	To           domain.UserID   // empty in a group
 	ToResource   domain.Resource // not empty: for that device of To only
 	ClientID     uint64          // the sender device's own id of the message (metaId); 0: none
 	Hash         uint64          // of the payload as sent; with ClientID it tells a repeat from a collision
@@ -43,6 +44,7 @@ type MessageSent struct {
 	Ext          message.Bytes   // the client's Meta.ext fields, encoded, byte for byte
 	N            uint64          // the conversation's countable messages, this one included
 	Own          uint64          // the sender's countable messages in it, this one included
+	Audience     []domain.UserID // in a group: who alone is to see it; none: all members
 }
 
 // MessageDelivered says that a device of By has received a message. An entry for the other user.
@@ -67,11 +69,11 @@ type MessageRead struct {
 	Body       message.Bytes
 }
 
-// ConversationRead says that By has read all before it. An entry for the other user and By's other devices.
+// ConversationRead says that By has read all before it. An entry for the other user (in a group, for no other) and By's other devices.
 type ConversationRead struct {
 	By         domain.UserID
 	ByResource domain.Resource
-	To         domain.UserID
+	To         domain.UserID // empty in a group
 	ClientID   uint64
 	Hash       uint64
 	Body       message.Bytes

@@ -55,7 +55,8 @@ type Registered struct {
 	UUID        string
 	Password    PasswordHash
 	Nickname    string
-	AuthEpoch   uint32 // above every epoch of earlier incarnations
+	AuthEpoch   uint32     // above every epoch of earlier incarnations
+	From        domain.Seq // the first entry of the stream that is this incarnation's; 0 in old records, which had no entries: 1
 }
 
 // Deleted says that the account ended.
@@ -83,6 +84,7 @@ type Head struct {
 	AuthEpoch   uint32
 	Registered  domain.T
 	Modified    domain.T
+	From        domain.Seq // the first entry that is for this incarnation; 0: 1
 }
 
 // RowName implements domain.Row.

@@ -200,9 +200,10 @@ func decodeBody(s *wire.Scan) (domain.Body, error) {
 		return decodeDeleted(s.B)
 	case fieldPasswordSet<<3 | wire.Length:
 		return decodePasswordSet(s.B)
+	case fieldNoticed<<3 | wire.Length:
+		return decodeNoticed(s.B)
 	default:
-		s.Unknown()
-		return nil, s.Err
+		return decodeGroupBody(s)
 	}
 }
 
@@ -261,6 +262,8 @@ func decodeMessageSent(b []byte) (domain.Body, error) {
 			m.N = s.V
 		case 15<<3 | wire.Varint:
 			m.Own = s.V
+		case 17<<3 | wire.Length:
+			m.Audience = append(m.Audience, domain.UserID(s.String()))
 		default:
 			s.Unknown()
 		}
@@ -337,6 +340,8 @@ func decodeRegistered(b []byte) (domain.Body, error) {
 			m.Nickname = s.String()
 		case 5<<3 | wire.Varint:
 			m.AuthEpoch = s.Uint32()
+		case 6<<3 | wire.Varint:
+			m.From = domain.Seq(s.V)
 		default:
 			s.Unknown()
 		}
@@ -371,6 +376,32 @@ func decodePasswordSet(b []byte) (domain.Body, error) {
 			m.AuthEpoch = s.Uint32()
 		case 3<<3 | wire.Fixed64:
 			m.Registered = domain.T(s.V)
+		default:
+			s.Unknown()
+		}
+	}
+	return m, s.Err
+}
+
+func decodeNoticed(b []byte) (domain.Body, error) {
+	var m user.Noticed
+	s := wire.NewScan("Noticed", b)
+	for s.Next() {
+		switch s.Tag {
+		case 1<<3 | wire.Varint:
+			m.Kind = user.NoticeKind(s.Within(math.MaxUint8))
+		case 2<<3 | wire.Varint:
+			m.Incarnation = domain.Incarnation(s.Uint32())
+		case 3<<3 | wire.Length:
+			m.Group = s.String()
+		case 4<<3 | wire.Length:
+			m.Name = s.String()
+		case 5<<3 | wire.Length:
+			m.By = domain.UserID(s.String())
+		case 6<<3 | wire.Length:
+			m.Reason = s.String()
+		case 7<<3 | wire.Length:
+			m.Cause, s.Err = decodeCause(s.B)
 		default:
 			s.Unknown()
 		}

@@ -30,6 +30,7 @@ const (
 	fieldUserRegistered   = 40
 	fieldUserDeleted      = 41
 	fieldPasswordSet      = 42
+	fieldNoticed          = 43
 )
 
 // AppendCommit appends the value of a commit's record. A body of a type that is not in the schema is a programming error: it panics.
@@ -113,7 +114,12 @@ func appendBody(dst []byte, body domain.Body) []byte {
 		return appendDeleted(dst, &b)
 	case user.PasswordSet:
 		return appendPasswordSet(dst, &b)
+	case user.Noticed:
+		return appendNoticed(dst, &b)
 	default:
+		if dst, ok := appendGroupBody(dst, body); ok {
+			return dst
+		}
 		panic(fmt.Sprintf("event: %T is not in the schema", body))
 	}
 }
@@ -139,13 +145,12 @@ func appendMessageSent(dst []byte, b *conversation.MessageSent) []byte {
 	dst = wire.AppendBool(dst, 8, b.Counted)
 	dst = wire.AppendBool(dst, 9, b.History)
 	dst = wire.AppendBool(dst, 10, b.SyncOwn)
-	for _, u := range b.NoHistory {
-		dst = protowire.AppendString(protowire.AppendTag(dst, 11, protowire.BytesType), string(u))
-	}
+	dst = appendUsers(dst, 11, b.NoHistory)
 	dst = wire.AppendBytes(dst, 12, b.Body)
 	dst = wire.AppendBytes(dst, 13, b.Ext)
 	dst = wire.AppendVarint(dst, 14, b.N)
 	dst = wire.AppendVarint(dst, 15, b.Own)
+	dst = appendUsers(dst, 17, b.Audience)
 	return wire.Close(dst, at)
 }
 
@@ -184,6 +189,7 @@ func appendRegistered(dst []byte, b *user.Registered) []byte {
 	dst = wire.AppendBytes(dst, 3, b.Password)
 	dst = wire.AppendString(dst, 4, b.Nickname)
 	dst = wire.AppendVarint(dst, 5, uint64(b.AuthEpoch))
+	dst = wire.AppendVarint(dst, 6, uint64(b.From))
 	return wire.Close(dst, at)
 }
 
@@ -200,4 +206,15 @@ func appendPasswordSet(dst []byte, b *user.PasswordSet) []byte {
 	dst = wire.AppendVarint(dst, 2, uint64(b.AuthEpoch))
 	dst = wire.AppendFixed64(dst, 3, uint64(b.Registered))
 	return wire.Close(dst, at)
+}
+
+func appendNoticed(dst []byte, b *user.Noticed) []byte {
+	dst, at := wire.Open(dst, fieldNoticed)
+	dst = wire.AppendVarint(dst, 1, uint64(b.Kind))
+	dst = wire.AppendVarint(dst, 2, uint64(b.Incarnation))
+	dst = wire.AppendString(dst, 3, b.Group)
+	dst = wire.AppendString(dst, 4, b.Name)
+	dst = wire.AppendString(dst, 5, string(b.By))
+	dst = wire.AppendString(dst, 6, b.Reason)
+	return wire.Close(appendCause(dst, 7, b.Cause), at)
 }

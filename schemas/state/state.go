@@ -35,12 +35,20 @@ func EncodeRow(dst []byte, row domain.Row) []byte {
 	switch r := row.(type) {
 	case *conversation.Head:
 		return appendHead(dst, r)
+	case *conversation.GroupHead:
+		return appendGroupHead(dst, r)
 	case *conversation.Member:
 		return appendMember(dst, r)
+	case *conversation.Application:
+		return appendAsk(dst, ask{User: r.User, Reason: r.Reason, T: r.T, State: r.State})
+	case *conversation.Invitation:
+		return appendAsk(dst, ask(*r))
 	case *conversation.Sends:
 		return appendSends(dst, r)
 	case *user.Head:
 		return appendUser(dst, r)
+	case *user.Causes:
+		return appendCauses(dst, r)
 	default:
 		panic(fmt.Sprintf("state: %T has no stored form", row))
 	}
@@ -59,8 +67,16 @@ func decodeRow(kind domain.Kind, id domain.PartID, b []byte) (domain.Row, error)
 	switch {
 	case kind == domain.KindUser && id == domain.PartHead:
 		return decodeUser(b)
+	case kind == domain.KindUser && strings.HasPrefix(string(id), "c/"):
+		return decodeCauses(b)
 	case kind == domain.KindUser:
 		return nil, &wire.Error{At: "User", What: "no such part"}
+	case kind == domain.KindGroup && id == domain.PartHead:
+		return decodeGroupHead(b)
+	case kind == domain.KindGroup && strings.HasPrefix(string(id), "a/"):
+		return decodeApplication(b)
+	case kind == domain.KindGroup && strings.HasPrefix(string(id), "i/"):
+		return decodeInvitation(b)
 	case id == domain.PartHead:
 		return decodeHead(b)
 	case strings.HasPrefix(string(id), "m/"):
@@ -86,26 +102,31 @@ func decodeHead(b []byte) (domain.Row, error) {
 	r := new(conversation.Head)
 	s := wire.NewScan("Head", b)
 	for s.Next() {
-		switch s.Tag {
-		case 1<<3 | wire.Varint:
-			r.Kind = domain.Kind(s.Within(math.MaxUint8))
-		case 2<<3 | wire.Varint:
-			r.Seq = domain.Seq(s.V)
-		case 3<<3 | wire.Varint:
-			r.N = s.V
-		case 4<<3 | wire.Fixed64:
-			r.T = domain.T(s.V)
-		case 5<<3 | wire.Varint:
-			r.ShownSeq = domain.Seq(s.V)
-		case 6<<3 | wire.Fixed64:
-			r.ShownT = domain.T(s.V)
-		case 7<<3 | wire.Varint:
-			r.Closed = domain.Seq(s.V)
-		default:
-			s.Unknown()
-		}
+		headField(r, &s)
 	}
 	return r, s.Err
+}
+
+// headField takes a field of a head, or of what all heads of conversations begin with.
+func headField(r *conversation.Head, s *wire.Scan) {
+	switch s.Tag {
+	case 1<<3 | wire.Varint:
+		r.Kind = domain.Kind(s.Within(math.MaxUint8))
+	case 2<<3 | wire.Varint:
+		r.Seq = domain.Seq(s.V)
+	case 3<<3 | wire.Varint:
+		r.N = s.V
+	case 4<<3 | wire.Fixed64:
+		r.T = domain.T(s.V)
+	case 5<<3 | wire.Varint:
+		r.ShownSeq = domain.Seq(s.V)
+	case 6<<3 | wire.Fixed64:
+		r.ShownT = domain.T(s.V)
+	case 7<<3 | wire.Varint:
+		r.Closed = domain.Seq(s.V)
+	default:
+		s.Unknown()
+	}
 }
 
 func appendMember(dst []byte, r *conversation.Member) []byte {
@@ -115,7 +136,12 @@ func appendMember(dst []byte, r *conversation.Member) []byte {
 	dst = wire.AppendVarint(dst, 4, r.FromN)
 	dst = wire.AppendVarint(dst, 5, r.Own)
 	dst = wire.AppendVarint(dst, 6, r.ReadN)
-	return wire.AppendVarint(dst, 7, r.ReadOwn)
+	dst = wire.AppendVarint(dst, 7, r.ReadOwn)
+	dst = wire.AppendVarint(dst, 8, uint64(r.HistoryFrom))
+	dst = wire.AppendVarint(dst, 9, uint64(r.Until))
+	dst = wire.AppendFixed64(dst, 10, uint64(r.Joined))
+	dst = wire.AppendBool(dst, 11, r.Shield)
+	return appendSpans(dst, r.Earlier)
 }
 
 func decodeMember(b []byte) (domain.Row, error) {
@@ -137,6 +163,17 @@ func decodeMember(b []byte) (domain.Row, error) {
 			r.ReadN = s.V
 		case 7<<3 | wire.Varint:
 			r.ReadOwn = s.V
+		case 8<<3 | wire.Varint:
+			r.HistoryFrom = domain.Seq(s.V)
+		case 9<<3 | wire.Varint:
+			r.Until = domain.Seq(s.V)
+		case 10<<3 | wire.Fixed64:
+			r.Joined = domain.T(s.V)
+		case 11<<3 | wire.Varint:
+			r.Shield = s.V != 0
+		case 12<<3 | wire.Length:
+			span, err := decodeSpan(s.B)
+			r.Earlier, s.Err = append(r.Earlier, span), err
 		default:
 			s.Unknown()
 		}
@@ -154,7 +191,8 @@ func appendUser(dst []byte, r *user.Head) []byte {
 	dst = wire.AppendBytes(dst, 7, r.Password)
 	dst = wire.AppendVarint(dst, 8, uint64(r.AuthEpoch))
 	dst = wire.AppendFixed64(dst, 9, uint64(r.Registered))
-	return wire.AppendFixed64(dst, 10, uint64(r.Modified))
+	dst = wire.AppendFixed64(dst, 10, uint64(r.Modified))
+	return wire.AppendVarint(dst, 11, uint64(r.From))
 }
 
 func decodeUser(b []byte) (domain.Row, error) {
@@ -182,6 +220,8 @@ func decodeUser(b []byte) (domain.Row, error) {
 			r.Registered = domain.T(s.V)
 		case 10<<3 | wire.Fixed64:
 			r.Modified = domain.T(s.V)
+		case 11<<3 | wire.Varint:
+			r.From = domain.Seq(s.V)
 		default:
 			s.Unknown()
 		}

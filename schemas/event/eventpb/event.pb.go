@@ -97,6 +97,162 @@ func (MessageKind) EnumDescriptor() ([]byte, []int) {
 	return file_event_eventpb_event_proto_rawDescGZIP(), []int{0}
 }
 
+// NoticeKind is what a notice is about.
+type NoticeKind int32
+
+const (
+	NoticeKind_NOTICE_KIND_UNSPECIFIED    NoticeKind = 0
+	NoticeKind_NOTICE_KIND_GROUP_INVITED  NoticeKind = 1
+	NoticeKind_NOTICE_KIND_GROUP_DECLINED NoticeKind = 2
+)
+
+// Enum value maps for NoticeKind.
+var (
+	NoticeKind_name = map[int32]string{
+		0: "NOTICE_KIND_UNSPECIFIED",
+		1: "NOTICE_KIND_GROUP_INVITED",
+		2: "NOTICE_KIND_GROUP_DECLINED",
+	}
+	NoticeKind_value = map[string]int32{
+		"NOTICE_KIND_UNSPECIFIED":    0,
+		"NOTICE_KIND_GROUP_INVITED":  1,
+		"NOTICE_KIND_GROUP_DECLINED": 2,
+	}
+)
+
+func (x NoticeKind) Enum() *NoticeKind {
+	p := new(NoticeKind)
+	*p = x
+	return p
+}
+
+func (x NoticeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NoticeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_event_eventpb_event_proto_enumTypes[1].Descriptor()
+}
+
+func (NoticeKind) Type() protoreflect.EnumType {
+	return &file_event_eventpb_event_proto_enumTypes[1]
+}
+
+func (x NoticeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NoticeKind.Descriptor instead.
+func (NoticeKind) EnumDescriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{1}
+}
+
+// JoinHow says how users became members.
+type JoinHow int32
+
+const (
+	JoinHow_JOIN_HOW_UNSPECIFIED JoinHow = 0
+	JoinHow_JOIN_HOW_ADDED       JoinHow = 1
+	JoinHow_JOIN_HOW_OPEN        JoinHow = 2
+	JoinHow_JOIN_HOW_ACCEPTED    JoinHow = 3
+	JoinHow_JOIN_HOW_INVITED     JoinHow = 4
+)
+
+// Enum value maps for JoinHow.
+var (
+	JoinHow_name = map[int32]string{
+		0: "JOIN_HOW_UNSPECIFIED",
+		1: "JOIN_HOW_ADDED",
+		2: "JOIN_HOW_OPEN",
+		3: "JOIN_HOW_ACCEPTED",
+		4: "JOIN_HOW_INVITED",
+	}
+	JoinHow_value = map[string]int32{
+		"JOIN_HOW_UNSPECIFIED": 0,
+		"JOIN_HOW_ADDED":       1,
+		"JOIN_HOW_OPEN":        2,
+		"JOIN_HOW_ACCEPTED":    3,
+		"JOIN_HOW_INVITED":     4,
+	}
+)
+
+func (x JoinHow) Enum() *JoinHow {
+	p := new(JoinHow)
+	*p = x
+	return p
+}
+
+func (x JoinHow) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JoinHow) Descriptor() protoreflect.EnumDescriptor {
+	return file_event_eventpb_event_proto_enumTypes[2].Descriptor()
+}
+
+func (JoinHow) Type() protoreflect.EnumType {
+	return &file_event_eventpb_event_proto_enumTypes[2]
+}
+
+func (x JoinHow) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JoinHow.Descriptor instead.
+func (JoinHow) EnumDescriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{2}
+}
+
+// LeaveHow says how users stopped being members.
+type LeaveHow int32
+
+const (
+	LeaveHow_LEAVE_HOW_UNSPECIFIED LeaveHow = 0
+	LeaveHow_LEAVE_HOW_LEFT        LeaveHow = 1
+	LeaveHow_LEAVE_HOW_REMOVED     LeaveHow = 2
+)
+
+// Enum value maps for LeaveHow.
+var (
+	LeaveHow_name = map[int32]string{
+		0: "LEAVE_HOW_UNSPECIFIED",
+		1: "LEAVE_HOW_LEFT",
+		2: "LEAVE_HOW_REMOVED",
+	}
+	LeaveHow_value = map[string]int32{
+		"LEAVE_HOW_UNSPECIFIED": 0,
+		"LEAVE_HOW_LEFT":        1,
+		"LEAVE_HOW_REMOVED":     2,
+	}
+)
+
+func (x LeaveHow) Enum() *LeaveHow {
+	p := new(LeaveHow)
+	*p = x
+	return p
+}
+
+func (x LeaveHow) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LeaveHow) Descriptor() protoreflect.EnumDescriptor {
+	return file_event_eventpb_event_proto_enumTypes[3].Descriptor()
+}
+
+func (LeaveHow) Type() protoreflect.EnumType {
+	return &file_event_eventpb_event_proto_enumTypes[3]
+}
+
+func (x LeaveHow) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LeaveHow.Descriptor instead.
+func (LeaveHow) EnumDescriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{3}
+}
+
 // Record is one record of a partition.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -553,9 +709,24 @@ type Event struct {
 	//	*Event_MessageDelivered
 	//	*Event_MessageRead
 	//	*Event_ConversationRead
+	//	*Event_MessageRecalled
+	//	*Event_GroupCreated
+	//	*Event_MembersAdded
+	//	*Event_MembersRemoved
+	//	*Event_GroupDestroyed
+	//	*Event_GroupChanged
+	//	*Event_OwnerChanged
+	//	*Event_AdminAdded
+	//	*Event_AdminRemoved
+	//	*Event_JoinRequested
+	//	*Event_JoinAnswered
+	//	*Event_UsersInvited
+	//	*Event_InvitationAnswered
+	//	*Event_ShieldSet
 	//	*Event_UserRegistered
 	//	*Event_UserDeleted
 	//	*Event_PasswordSet
+	//	*Event_Noticed
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -657,6 +828,132 @@ func (x *Event) GetConversationRead() *ConversationRead {
 	return nil
 }
 
+func (x *Event) GetMessageRecalled() *MessageRecalled {
+	if x != nil {
+		if x, ok := x.Body.(*Event_MessageRecalled); ok {
+			return x.MessageRecalled
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetGroupCreated() *GroupCreated {
+	if x != nil {
+		if x, ok := x.Body.(*Event_GroupCreated); ok {
+			return x.GroupCreated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetMembersAdded() *MembersAdded {
+	if x != nil {
+		if x, ok := x.Body.(*Event_MembersAdded); ok {
+			return x.MembersAdded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetMembersRemoved() *MembersRemoved {
+	if x != nil {
+		if x, ok := x.Body.(*Event_MembersRemoved); ok {
+			return x.MembersRemoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetGroupDestroyed() *GroupDestroyed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_GroupDestroyed); ok {
+			return x.GroupDestroyed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetGroupChanged() *GroupChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_GroupChanged); ok {
+			return x.GroupChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOwnerChanged() *OwnerChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_OwnerChanged); ok {
+			return x.OwnerChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAdminAdded() *AdminAdded {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AdminAdded); ok {
+			return x.AdminAdded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAdminRemoved() *AdminRemoved {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AdminRemoved); ok {
+			return x.AdminRemoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJoinRequested() *JoinRequested {
+	if x != nil {
+		if x, ok := x.Body.(*Event_JoinRequested); ok {
+			return x.JoinRequested
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJoinAnswered() *JoinAnswered {
+	if x != nil {
+		if x, ok := x.Body.(*Event_JoinAnswered); ok {
+			return x.JoinAnswered
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUsersInvited() *UsersInvited {
+	if x != nil {
+		if x, ok := x.Body.(*Event_UsersInvited); ok {
+			return x.UsersInvited
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetInvitationAnswered() *InvitationAnswered {
+	if x != nil {
+		if x, ok := x.Body.(*Event_InvitationAnswered); ok {
+			return x.InvitationAnswered
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetShieldSet() *ShieldSet {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ShieldSet); ok {
+			return x.ShieldSet
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetUserRegistered() *UserRegistered {
 	if x != nil {
 		if x, ok := x.Body.(*Event_UserRegistered); ok {
@@ -679,6 +976,15 @@ func (x *Event) GetPasswordSet() *PasswordSet {
 	if x != nil {
 		if x, ok := x.Body.(*Event_PasswordSet); ok {
 			return x.PasswordSet
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNoticed() *Noticed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Noticed); ok {
+			return x.Noticed
 		}
 	}
 	return nil
@@ -708,6 +1014,62 @@ type Event_ConversationRead struct {
 	ConversationRead *ConversationRead `protobuf:"bytes,14,opt,name=conversation_read,json=conversationRead,proto3,oneof"`
 }
 
+type Event_MessageRecalled struct {
+	MessageRecalled *MessageRecalled `protobuf:"bytes,15,opt,name=message_recalled,json=messageRecalled,proto3,oneof"`
+}
+
+type Event_GroupCreated struct {
+	GroupCreated *GroupCreated `protobuf:"bytes,16,opt,name=group_created,json=groupCreated,proto3,oneof"`
+}
+
+type Event_MembersAdded struct {
+	MembersAdded *MembersAdded `protobuf:"bytes,17,opt,name=members_added,json=membersAdded,proto3,oneof"`
+}
+
+type Event_MembersRemoved struct {
+	MembersRemoved *MembersRemoved `protobuf:"bytes,18,opt,name=members_removed,json=membersRemoved,proto3,oneof"`
+}
+
+type Event_GroupDestroyed struct {
+	GroupDestroyed *GroupDestroyed `protobuf:"bytes,19,opt,name=group_destroyed,json=groupDestroyed,proto3,oneof"`
+}
+
+type Event_GroupChanged struct {
+	GroupChanged *GroupChanged `protobuf:"bytes,20,opt,name=group_changed,json=groupChanged,proto3,oneof"`
+}
+
+type Event_OwnerChanged struct {
+	OwnerChanged *OwnerChanged `protobuf:"bytes,21,opt,name=owner_changed,json=ownerChanged,proto3,oneof"`
+}
+
+type Event_AdminAdded struct {
+	AdminAdded *AdminAdded `protobuf:"bytes,22,opt,name=admin_added,json=adminAdded,proto3,oneof"`
+}
+
+type Event_AdminRemoved struct {
+	AdminRemoved *AdminRemoved `protobuf:"bytes,23,opt,name=admin_removed,json=adminRemoved,proto3,oneof"`
+}
+
+type Event_JoinRequested struct {
+	JoinRequested *JoinRequested `protobuf:"bytes,24,opt,name=join_requested,json=joinRequested,proto3,oneof"`
+}
+
+type Event_JoinAnswered struct {
+	JoinAnswered *JoinAnswered `protobuf:"bytes,25,opt,name=join_answered,json=joinAnswered,proto3,oneof"`
+}
+
+type Event_UsersInvited struct {
+	UsersInvited *UsersInvited `protobuf:"bytes,26,opt,name=users_invited,json=usersInvited,proto3,oneof"`
+}
+
+type Event_InvitationAnswered struct {
+	InvitationAnswered *InvitationAnswered `protobuf:"bytes,27,opt,name=invitation_answered,json=invitationAnswered,proto3,oneof"`
+}
+
+type Event_ShieldSet struct {
+	ShieldSet *ShieldSet `protobuf:"bytes,28,opt,name=shield_set,json=shieldSet,proto3,oneof"`
+}
+
 type Event_UserRegistered struct {
 	UserRegistered *UserRegistered `protobuf:"bytes,40,opt,name=user_registered,json=userRegistered,proto3,oneof"`
 }
@@ -720,6 +1082,10 @@ type Event_PasswordSet struct {
 	PasswordSet *PasswordSet `protobuf:"bytes,42,opt,name=password_set,json=passwordSet,proto3,oneof"`
 }
 
+type Event_Noticed struct {
+	Noticed *Noticed `protobuf:"bytes,43,opt,name=noticed,proto3,oneof"`
+}
+
 func (*Event_MemberAdded) isEvent_Body() {}
 
 func (*Event_MessageSent) isEvent_Body() {}
@@ -730,11 +1096,41 @@ func (*Event_MessageRead) isEvent_Body() {}
 
 func (*Event_ConversationRead) isEvent_Body() {}
 
+func (*Event_MessageRecalled) isEvent_Body() {}
+
+func (*Event_GroupCreated) isEvent_Body() {}
+
+func (*Event_MembersAdded) isEvent_Body() {}
+
+func (*Event_MembersRemoved) isEvent_Body() {}
+
+func (*Event_GroupDestroyed) isEvent_Body() {}
+
+func (*Event_GroupChanged) isEvent_Body() {}
+
+func (*Event_OwnerChanged) isEvent_Body() {}
+
+func (*Event_AdminAdded) isEvent_Body() {}
+
+func (*Event_AdminRemoved) isEvent_Body() {}
+
+func (*Event_JoinRequested) isEvent_Body() {}
+
+func (*Event_JoinAnswered) isEvent_Body() {}
+
+func (*Event_UsersInvited) isEvent_Body() {}
+
+func (*Event_InvitationAnswered) isEvent_Body() {}
+
+func (*Event_ShieldSet) isEvent_Body() {}
+
 func (*Event_UserRegistered) isEvent_Body() {}
 
 func (*Event_UserDeleted) isEvent_Body() {}
 
 func (*Event_PasswordSet) isEvent_Body() {}
+
+func (*Event_Noticed) isEvent_Body() {}
 
 // MemberAdded says that a user takes part from an entry on.
 type MemberAdded struct {
@@ -823,6 +1219,7 @@ type MessageSent struct {
 	Ext           []byte                 `protobuf:"bytes,13,opt,name=ext,proto3" json:"ext,omitempty"`   // the client's own bytes
 	N             uint64                 `protobuf:"varint,14,opt,name=n,proto3" json:"n,omitempty"`
 	Own           uint64                 `protobuf:"varint,15,opt,name=own,proto3" json:"own,omitempty"`
+	Audience      []string               `protobuf:"bytes,17,rep,name=audience,proto3" json:"audience,omitempty"` // in a group: who alone is to see it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -960,6 +1357,13 @@ func (x *MessageSent) GetOwn() uint64 {
 		return x.Own
 	}
 	return 0
+}
+
+func (x *MessageSent) GetAudience() []string {
+	if x != nil {
+		return x.Audience
+	}
+	return nil
 }
 
 // MessageDelivered says that a device of by has received a message.
@@ -1257,6 +1661,7 @@ type UserRegistered struct {
 	Password      []byte                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"` // a slow hash
 	Nickname      string                 `protobuf:"bytes,4,opt,name=nickname,proto3" json:"nickname,omitempty"`
 	AuthEpoch     uint32                 `protobuf:"varint,5,opt,name=auth_epoch,json=authEpoch,proto3" json:"auth_epoch,omitempty"`
+	From          uint64                 `protobuf:"varint,6,opt,name=from,proto3" json:"from,omitempty"` // the first entry of the stream that is this incarnation's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1322,6 +1727,13 @@ func (x *UserRegistered) GetNickname() string {
 func (x *UserRegistered) GetAuthEpoch() uint32 {
 	if x != nil {
 		return x.AuthEpoch
+	}
+	return 0
+}
+
+func (x *UserRegistered) GetFrom() uint64 {
+	if x != nil {
+		return x.From
 	}
 	return 0
 }
@@ -1440,6 +1852,1503 @@ func (x *PasswordSet) GetRegistered() uint64 {
 	return 0
 }
 
+// Noticed tells a user what happened in a stream that the user is not in.
+type Noticed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          NoticeKind             `protobuf:"varint,1,opt,name=kind,proto3,enum=parley.event.NoticeKind" json:"kind,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Group         string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	By            string                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"` // empty: the app
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Cause         *Cause                 `protobuf:"bytes,7,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Noticed) Reset() {
+	*x = Noticed{}
+	mi := &file_event_eventpb_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Noticed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Noticed) ProtoMessage() {}
+
+func (x *Noticed) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Noticed.ProtoReflect.Descriptor instead.
+func (*Noticed) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Noticed) GetKind() NoticeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return NoticeKind_NOTICE_KIND_UNSPECIFIED
+}
+
+func (x *Noticed) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Noticed) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Noticed) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Noticed) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Noticed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Noticed) GetCause() *Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+// Person is a user of one incarnation.
+type Person struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Person) Reset() {
+	*x = Person{}
+	mi := &file_event_eventpb_event_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Person) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Person) ProtoMessage() {}
+
+func (x *Person) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Person.ProtoReflect.Descriptor instead.
+func (*Person) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Person) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Person) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+// Doer is who did something. No user: the app.
+type Doer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Doer) Reset() {
+	*x = Doer{}
+	mi := &file_event_eventpb_event_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Doer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Doer) ProtoMessage() {}
+
+func (x *Doer) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Doer.ProtoReflect.Descriptor instead.
+func (*Doer) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Doer) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Doer) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+// Span is a time as a member, in entries.
+type Span struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint64                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	Until         uint64                 `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_event_eventpb_event_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Span) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Span) GetUntil() uint64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// GroupSettings is what a group's owner may set.
+type GroupSettings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Description   string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	Avatar        string                 `protobuf:"bytes,3,opt,name=avatar,proto3" json:"avatar,omitempty"`
+	Custom        string                 `protobuf:"bytes,4,opt,name=custom,proto3" json:"custom,omitempty"`
+	Public        bool                   `protobuf:"varint,5,opt,name=public,proto3" json:"public,omitempty"`
+	Approval      bool                   `protobuf:"varint,6,opt,name=approval,proto3" json:"approval,omitempty"`
+	MemberInvites bool                   `protobuf:"varint,7,opt,name=member_invites,json=memberInvites,proto3" json:"member_invites,omitempty"`
+	InviteConfirm bool                   `protobuf:"varint,8,opt,name=invite_confirm,json=inviteConfirm,proto3" json:"invite_confirm,omitempty"`
+	MaxUsers      uint32                 `protobuf:"varint,9,opt,name=max_users,json=maxUsers,proto3" json:"max_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupSettings) Reset() {
+	*x = GroupSettings{}
+	mi := &file_event_eventpb_event_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupSettings) ProtoMessage() {}
+
+func (x *GroupSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupSettings.ProtoReflect.Descriptor instead.
+func (*GroupSettings) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GroupSettings) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GroupSettings) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *GroupSettings) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
+}
+
+func (x *GroupSettings) GetCustom() string {
+	if x != nil {
+		return x.Custom
+	}
+	return ""
+}
+
+func (x *GroupSettings) GetPublic() bool {
+	if x != nil {
+		return x.Public
+	}
+	return false
+}
+
+func (x *GroupSettings) GetApproval() bool {
+	if x != nil {
+		return x.Approval
+	}
+	return false
+}
+
+func (x *GroupSettings) GetMemberInvites() bool {
+	if x != nil {
+		return x.MemberInvites
+	}
+	return false
+}
+
+func (x *GroupSettings) GetInviteConfirm() bool {
+	if x != nil {
+		return x.InviteConfirm
+	}
+	return false
+}
+
+func (x *GroupSettings) GetMaxUsers() uint32 {
+	if x != nil {
+		return x.MaxUsers
+	}
+	return 0
+}
+
+// GroupChange is what changed of a group's settings: what is absent did not.
+type GroupChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          *string                `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	Description   *string                `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	Avatar        *string                `protobuf:"bytes,3,opt,name=avatar,proto3,oneof" json:"avatar,omitempty"`
+	Custom        *string                `protobuf:"bytes,4,opt,name=custom,proto3,oneof" json:"custom,omitempty"`
+	Public        *bool                  `protobuf:"varint,5,opt,name=public,proto3,oneof" json:"public,omitempty"`
+	Approval      *bool                  `protobuf:"varint,6,opt,name=approval,proto3,oneof" json:"approval,omitempty"`
+	MemberInvites *bool                  `protobuf:"varint,7,opt,name=member_invites,json=memberInvites,proto3,oneof" json:"member_invites,omitempty"`
+	InviteConfirm *bool                  `protobuf:"varint,8,opt,name=invite_confirm,json=inviteConfirm,proto3,oneof" json:"invite_confirm,omitempty"`
+	MaxUsers      *uint32                `protobuf:"varint,9,opt,name=max_users,json=maxUsers,proto3,oneof" json:"max_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupChange) Reset() {
+	*x = GroupChange{}
+	mi := &file_event_eventpb_event_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupChange) ProtoMessage() {}
+
+func (x *GroupChange) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupChange.ProtoReflect.Descriptor instead.
+func (*GroupChange) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GroupChange) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *GroupChange) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *GroupChange) GetAvatar() string {
+	if x != nil && x.Avatar != nil {
+		return *x.Avatar
+	}
+	return ""
+}
+
+func (x *GroupChange) GetCustom() string {
+	if x != nil && x.Custom != nil {
+		return *x.Custom
+	}
+	return ""
+}
+
+func (x *GroupChange) GetPublic() bool {
+	if x != nil && x.Public != nil {
+		return *x.Public
+	}
+	return false
+}
+
+func (x *GroupChange) GetApproval() bool {
+	if x != nil && x.Approval != nil {
+		return *x.Approval
+	}
+	return false
+}
+
+func (x *GroupChange) GetMemberInvites() bool {
+	if x != nil && x.MemberInvites != nil {
+		return *x.MemberInvites
+	}
+	return false
+}
+
+func (x *GroupChange) GetInviteConfirm() bool {
+	if x != nil && x.InviteConfirm != nil {
+		return *x.InviteConfirm
+	}
+	return false
+}
+
+func (x *GroupChange) GetMaxUsers() uint32 {
+	if x != nil && x.MaxUsers != nil {
+		return *x.MaxUsers
+	}
+	return 0
+}
+
+// MessageRecalled says that a message was taken back.
+type MessageRecalled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Message       uint64                 `protobuf:"fixed64,1,opt,name=message,proto3" json:"message,omitempty"`
+	MessageSeq    uint64                 `protobuf:"varint,2,opt,name=message_seq,json=messageSeq,proto3" json:"message_seq,omitempty"`
+	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	By            string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	ByResource    string                 `protobuf:"bytes,5,opt,name=by_resource,json=byResource,proto3" json:"by_resource,omitempty"`
+	To            string                 `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	Audience      []string               `protobuf:"bytes,7,rep,name=audience,proto3" json:"audience,omitempty"`
+	ClientId      uint64                 `protobuf:"varint,8,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	Hash          uint64                 `protobuf:"fixed64,9,opt,name=hash,proto3" json:"hash,omitempty"`
+	Ext           []byte                 `protobuf:"bytes,10,opt,name=ext,proto3" json:"ext,omitempty"`
+	Body          []byte                 `protobuf:"bytes,11,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageRecalled) Reset() {
+	*x = MessageRecalled{}
+	mi := &file_event_eventpb_event_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageRecalled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageRecalled) ProtoMessage() {}
+
+func (x *MessageRecalled) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageRecalled.ProtoReflect.Descriptor instead.
+func (*MessageRecalled) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *MessageRecalled) GetMessage() uint64 {
+	if x != nil {
+		return x.Message
+	}
+	return 0
+}
+
+func (x *MessageRecalled) GetMessageSeq() uint64 {
+	if x != nil {
+		return x.MessageSeq
+	}
+	return 0
+}
+
+func (x *MessageRecalled) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *MessageRecalled) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *MessageRecalled) GetByResource() string {
+	if x != nil {
+		return x.ByResource
+	}
+	return ""
+}
+
+func (x *MessageRecalled) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *MessageRecalled) GetAudience() []string {
+	if x != nil {
+		return x.Audience
+	}
+	return nil
+}
+
+func (x *MessageRecalled) GetClientId() uint64 {
+	if x != nil {
+		return x.ClientId
+	}
+	return 0
+}
+
+func (x *MessageRecalled) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *MessageRecalled) GetExt() []byte {
+	if x != nil {
+		return x.Ext
+	}
+	return nil
+}
+
+func (x *MessageRecalled) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// GroupCreated says that a group was made.
+type GroupCreated struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Owner         *Person                `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Settings      *GroupSettings         `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupCreated) Reset() {
+	*x = GroupCreated{}
+	mi := &file_event_eventpb_event_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupCreated) ProtoMessage() {}
+
+func (x *GroupCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupCreated.ProtoReflect.Descriptor instead.
+func (*GroupCreated) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GroupCreated) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *GroupCreated) GetOwner() *Person {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *GroupCreated) GetSettings() *GroupSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// Joiner is a new member, with the spans as one before.
+type Joiner struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Earlier       []*Span                `protobuf:"bytes,3,rep,name=earlier,proto3" json:"earlier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Joiner) Reset() {
+	*x = Joiner{}
+	mi := &file_event_eventpb_event_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Joiner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Joiner) ProtoMessage() {}
+
+func (x *Joiner) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Joiner.ProtoReflect.Descriptor instead.
+func (*Joiner) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Joiner) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Joiner) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Joiner) GetEarlier() []*Span {
+	if x != nil {
+		return x.Earlier
+	}
+	return nil
+}
+
+// MembersAdded says that users are members from this entry on.
+type MembersAdded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       []*Joiner              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	By            *Doer                  `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	How           JoinHow                `protobuf:"varint,3,opt,name=how,proto3,enum=parley.event.JoinHow" json:"how,omitempty"`
+	From          uint64                 `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`
+	HistoryFrom   uint64                 `protobuf:"varint,5,opt,name=history_from,json=historyFrom,proto3" json:"history_from,omitempty"`
+	N             uint64                 `protobuf:"varint,6,opt,name=n,proto3" json:"n,omitempty"`
+	Count         uint32                 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
+	Name          string                 `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MembersAdded) Reset() {
+	*x = MembersAdded{}
+	mi := &file_event_eventpb_event_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MembersAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MembersAdded) ProtoMessage() {}
+
+func (x *MembersAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MembersAdded.ProtoReflect.Descriptor instead.
+func (*MembersAdded) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *MembersAdded) GetMembers() []*Joiner {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *MembersAdded) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *MembersAdded) GetHow() JoinHow {
+	if x != nil {
+		return x.How
+	}
+	return JoinHow_JOIN_HOW_UNSPECIFIED
+}
+
+func (x *MembersAdded) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *MembersAdded) GetHistoryFrom() uint64 {
+	if x != nil {
+		return x.HistoryFrom
+	}
+	return 0
+}
+
+func (x *MembersAdded) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *MembersAdded) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *MembersAdded) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// MembersRemoved says that users are members no more after this entry.
+type MembersRemoved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []string               `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	By            *Doer                  `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	How           LeaveHow               `protobuf:"varint,3,opt,name=how,proto3,enum=parley.event.LeaveHow" json:"how,omitempty"`
+	Count         uint32                 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MembersRemoved) Reset() {
+	*x = MembersRemoved{}
+	mi := &file_event_eventpb_event_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MembersRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MembersRemoved) ProtoMessage() {}
+
+func (x *MembersRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MembersRemoved.ProtoReflect.Descriptor instead.
+func (*MembersRemoved) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MembersRemoved) GetUsers() []string {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *MembersRemoved) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *MembersRemoved) GetHow() LeaveHow {
+	if x != nil {
+		return x.How
+	}
+	return LeaveHow_LEAVE_HOW_UNSPECIFIED
+}
+
+func (x *MembersRemoved) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// GroupDestroyed says that a group has ended.
+type GroupDestroyed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupDestroyed) Reset() {
+	*x = GroupDestroyed{}
+	mi := &file_event_eventpb_event_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupDestroyed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupDestroyed) ProtoMessage() {}
+
+func (x *GroupDestroyed) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupDestroyed.ProtoReflect.Descriptor instead.
+func (*GroupDestroyed) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GroupDestroyed) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *GroupDestroyed) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// GroupChanged says which settings changed.
+type GroupChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Change        *GroupChange           `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupChanged) Reset() {
+	*x = GroupChanged{}
+	mi := &file_event_eventpb_event_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupChanged) ProtoMessage() {}
+
+func (x *GroupChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupChanged.ProtoReflect.Descriptor instead.
+func (*GroupChanged) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *GroupChanged) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *GroupChanged) GetChange() *GroupChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+// OwnerChanged says that a group has another owner.
+type OwnerChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Old           string                 `protobuf:"bytes,2,opt,name=old,proto3" json:"old,omitempty"`
+	Owner         string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnerChanged) Reset() {
+	*x = OwnerChanged{}
+	mi := &file_event_eventpb_event_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnerChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnerChanged) ProtoMessage() {}
+
+func (x *OwnerChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnerChanged.ProtoReflect.Descriptor instead.
+func (*OwnerChanged) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *OwnerChanged) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *OwnerChanged) GetOld() string {
+	if x != nil {
+		return x.Old
+	}
+	return ""
+}
+
+func (x *OwnerChanged) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+// AdminAdded says that a member became an admin.
+type AdminAdded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdminAdded) Reset() {
+	*x = AdminAdded{}
+	mi := &file_event_eventpb_event_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdminAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdminAdded) ProtoMessage() {}
+
+func (x *AdminAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdminAdded.ProtoReflect.Descriptor instead.
+func (*AdminAdded) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AdminAdded) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *AdminAdded) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// AdminRemoved says that an admin became a plain member.
+type AdminRemoved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdminRemoved) Reset() {
+	*x = AdminRemoved{}
+	mi := &file_event_eventpb_event_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdminRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdminRemoved) ProtoMessage() {}
+
+func (x *AdminRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdminRemoved.ProtoReflect.Descriptor instead.
+func (*AdminRemoved) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *AdminRemoved) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *AdminRemoved) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// JoinRequested says that a user asks to become a member.
+type JoinRequested struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          *Person                `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Audience      []string               `protobuf:"bytes,3,rep,name=audience,proto3" json:"audience,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinRequested) Reset() {
+	*x = JoinRequested{}
+	mi := &file_event_eventpb_event_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinRequested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinRequested) ProtoMessage() {}
+
+func (x *JoinRequested) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinRequested.ProtoReflect.Descriptor instead.
+func (*JoinRequested) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *JoinRequested) GetUser() *Person {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *JoinRequested) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *JoinRequested) GetAudience() []string {
+	if x != nil {
+		return x.Audience
+	}
+	return nil
+}
+
+// JoinAnswered says that an application was answered.
+type JoinAnswered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          *Person                `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	By            *Doer                  `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	Accepted      bool                   `protobuf:"varint,3,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinAnswered) Reset() {
+	*x = JoinAnswered{}
+	mi := &file_event_eventpb_event_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinAnswered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinAnswered) ProtoMessage() {}
+
+func (x *JoinAnswered) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinAnswered.ProtoReflect.Descriptor instead.
+func (*JoinAnswered) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *JoinAnswered) GetUser() *Person {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *JoinAnswered) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *JoinAnswered) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *JoinAnswered) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *JoinAnswered) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// UsersInvited says that users were asked to become members.
+type UsersInvited struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []*Person              `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	By            *Doer                  `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsersInvited) Reset() {
+	*x = UsersInvited{}
+	mi := &file_event_eventpb_event_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsersInvited) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsersInvited) ProtoMessage() {}
+
+func (x *UsersInvited) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsersInvited.ProtoReflect.Descriptor instead.
+func (*UsersInvited) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *UsersInvited) GetUsers() []*Person {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *UsersInvited) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *UsersInvited) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UsersInvited) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// InvitationAnswered says that a user accepted or declined to become a member.
+type InvitationAnswered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Resource      string                 `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	Inviter       string                 `protobuf:"bytes,3,opt,name=inviter,proto3" json:"inviter,omitempty"`
+	Accepted      bool                   `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvitationAnswered) Reset() {
+	*x = InvitationAnswered{}
+	mi := &file_event_eventpb_event_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvitationAnswered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvitationAnswered) ProtoMessage() {}
+
+func (x *InvitationAnswered) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvitationAnswered.ProtoReflect.Descriptor instead.
+func (*InvitationAnswered) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *InvitationAnswered) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *InvitationAnswered) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *InvitationAnswered) GetInviter() string {
+	if x != nil {
+		return x.Inviter
+	}
+	return ""
+}
+
+func (x *InvitationAnswered) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *InvitationAnswered) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ShieldSet says that a member wants a group's messages on no device, or wants them again.
+type ShieldSet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	On            bool                   `protobuf:"varint,2,opt,name=on,proto3" json:"on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShieldSet) Reset() {
+	*x = ShieldSet{}
+	mi := &file_event_eventpb_event_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShieldSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShieldSet) ProtoMessage() {}
+
+func (x *ShieldSet) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShieldSet.ProtoReflect.Descriptor instead.
+func (*ShieldSet) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ShieldSet) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ShieldSet) GetOn() bool {
+	if x != nil {
+		return x.On
+	}
+	return false
+}
+
 var File_event_eventpb_event_proto protoreflect.FileDescriptor
 
 const file_event_eventpb_event_proto_rawDesc = "" +
@@ -1477,7 +3386,7 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\f\n" +
 	"\x01t\x18\x02 \x01(\x06R\x01t\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\rR\x04from\x12\x16\n" +
-	"\x06closed\x18\x04 \x01(\x04R\x06closed\"\xd6\x04\n" +
+	"\x06closed\x18\x04 \x01(\x04R\x06closed\"\xce\f\n" +
 	"\x05Event\x12\f\n" +
 	"\x01t\x18\x01 \x01(\x06R\x01t\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12>\n" +
@@ -1486,16 +3395,33 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\fmessage_sent\x18\v \x01(\v2\x19.parley.event.MessageSentH\x00R\vmessageSent\x12M\n" +
 	"\x11message_delivered\x18\f \x01(\v2\x1e.parley.event.MessageDeliveredH\x00R\x10messageDelivered\x12>\n" +
 	"\fmessage_read\x18\r \x01(\v2\x19.parley.event.MessageReadH\x00R\vmessageRead\x12M\n" +
-	"\x11conversation_read\x18\x0e \x01(\v2\x1e.parley.event.ConversationReadH\x00R\x10conversationRead\x12G\n" +
+	"\x11conversation_read\x18\x0e \x01(\v2\x1e.parley.event.ConversationReadH\x00R\x10conversationRead\x12J\n" +
+	"\x10message_recalled\x18\x0f \x01(\v2\x1d.parley.event.MessageRecalledH\x00R\x0fmessageRecalled\x12A\n" +
+	"\rgroup_created\x18\x10 \x01(\v2\x1a.parley.event.GroupCreatedH\x00R\fgroupCreated\x12A\n" +
+	"\rmembers_added\x18\x11 \x01(\v2\x1a.parley.event.MembersAddedH\x00R\fmembersAdded\x12G\n" +
+	"\x0fmembers_removed\x18\x12 \x01(\v2\x1c.parley.event.MembersRemovedH\x00R\x0emembersRemoved\x12G\n" +
+	"\x0fgroup_destroyed\x18\x13 \x01(\v2\x1c.parley.event.GroupDestroyedH\x00R\x0egroupDestroyed\x12A\n" +
+	"\rgroup_changed\x18\x14 \x01(\v2\x1a.parley.event.GroupChangedH\x00R\fgroupChanged\x12A\n" +
+	"\rowner_changed\x18\x15 \x01(\v2\x1a.parley.event.OwnerChangedH\x00R\fownerChanged\x12;\n" +
+	"\vadmin_added\x18\x16 \x01(\v2\x18.parley.event.AdminAddedH\x00R\n" +
+	"adminAdded\x12A\n" +
+	"\radmin_removed\x18\x17 \x01(\v2\x1a.parley.event.AdminRemovedH\x00R\fadminRemoved\x12D\n" +
+	"\x0ejoin_requested\x18\x18 \x01(\v2\x1b.parley.event.JoinRequestedH\x00R\rjoinRequested\x12A\n" +
+	"\rjoin_answered\x18\x19 \x01(\v2\x1a.parley.event.JoinAnsweredH\x00R\fjoinAnswered\x12A\n" +
+	"\rusers_invited\x18\x1a \x01(\v2\x1a.parley.event.UsersInvitedH\x00R\fusersInvited\x12S\n" +
+	"\x13invitation_answered\x18\x1b \x01(\v2 .parley.event.InvitationAnsweredH\x00R\x12invitationAnswered\x128\n" +
+	"\n" +
+	"shield_set\x18\x1c \x01(\v2\x17.parley.event.ShieldSetH\x00R\tshieldSet\x12G\n" +
 	"\x0fuser_registered\x18( \x01(\v2\x1c.parley.event.UserRegisteredH\x00R\x0euserRegistered\x12>\n" +
 	"\fuser_deleted\x18) \x01(\v2\x19.parley.event.UserDeletedH\x00R\vuserDeleted\x12>\n" +
-	"\fpassword_set\x18* \x01(\v2\x19.parley.event.PasswordSetH\x00R\vpasswordSetB\x06\n" +
+	"\fpassword_set\x18* \x01(\v2\x19.parley.event.PasswordSetH\x00R\vpasswordSet\x121\n" +
+	"\anoticed\x18+ \x01(\v2\x15.parley.event.NoticedH\x00R\anoticedB\x06\n" +
 	"\x04body\"e\n" +
 	"\vMemberAdded\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x04R\x04from\x12\f\n" +
-	"\x01n\x18\x04 \x01(\x04R\x01n\"\x99\x03\n" +
+	"\x01n\x18\x04 \x01(\x04R\x01n\"\xb5\x03\n" +
 	"\vMessageSent\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12#\n" +
 	"\rfrom_resource\x18\x02 \x01(\tR\ffromResource\x12\x0e\n" +
@@ -1514,7 +3440,8 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\x04body\x18\f \x01(\fR\x04body\x12\x10\n" +
 	"\x03ext\x18\r \x01(\fR\x03ext\x12\f\n" +
 	"\x01n\x18\x0e \x01(\x04R\x01n\x12\x10\n" +
-	"\x03own\x18\x0f \x01(\x04R\x03ownJ\x04\b\x10\x10\x11R\x06sealed\"\xb2\x01\n" +
+	"\x03own\x18\x0f \x01(\x04R\x03own\x12\x1a\n" +
+	"\baudience\x18\x11 \x03(\tR\baudienceJ\x04\b\x10\x10\x11R\x06sealed\"\xb2\x01\n" +
 	"\x10MessageDelivered\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x1f\n" +
 	"\vby_resource\x18\x02 \x01(\tR\n" +
@@ -1542,14 +3469,15 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\x04hash\x18\x05 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04body\x18\x06 \x01(\fR\x04body\x12\x15\n" +
 	"\x06read_n\x18\a \x01(\x04R\x05readN\x12\x19\n" +
-	"\bread_own\x18\b \x01(\x04R\areadOwn\"\x9d\x01\n" +
+	"\bread_own\x18\b \x01(\x04R\areadOwn\"\xb1\x01\n" +
 	"\x0eUserRegistered\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\rR\vincarnation\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x1a\n" +
 	"\bpassword\x18\x03 \x01(\fR\bpassword\x12\x1a\n" +
 	"\bnickname\x18\x04 \x01(\tR\bnickname\x12\x1d\n" +
 	"\n" +
-	"auth_epoch\x18\x05 \x01(\rR\tauthEpoch\"O\n" +
+	"auth_epoch\x18\x05 \x01(\rR\tauthEpoch\x12\x12\n" +
+	"\x04from\x18\x06 \x01(\x04R\x04from\"O\n" +
 	"\vUserDeleted\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\rR\vincarnation\x12\x1e\n" +
 	"\n" +
@@ -1561,7 +3489,132 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"auth_epoch\x18\x02 \x01(\rR\tauthEpoch\x12\x1e\n" +
 	"\n" +
 	"registered\x18\x03 \x01(\x06R\n" +
-	"registered*\x85\x02\n" +
+	"registered\"\xd6\x01\n" +
+	"\aNoticed\x12,\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x18.parley.event.NoticeKindR\x04kind\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12)\n" +
+	"\x05cause\x18\a \x01(\v2\x13.parley.event.CauseR\x05cause\">\n" +
+	"\x06Person\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"6\n" +
+	"\x04Doer\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\"0\n" +
+	"\x04Span\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x04R\x05until\"\x94\x02\n" +
+	"\rGroupSettings\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x16\n" +
+	"\x06avatar\x18\x03 \x01(\tR\x06avatar\x12\x16\n" +
+	"\x06custom\x18\x04 \x01(\tR\x06custom\x12\x16\n" +
+	"\x06public\x18\x05 \x01(\bR\x06public\x12\x1a\n" +
+	"\bapproval\x18\x06 \x01(\bR\bapproval\x12%\n" +
+	"\x0emember_invites\x18\a \x01(\bR\rmemberInvites\x12%\n" +
+	"\x0einvite_confirm\x18\b \x01(\bR\rinviteConfirm\x12\x1b\n" +
+	"\tmax_users\x18\t \x01(\rR\bmaxUsers\"\xba\x03\n" +
+	"\vGroupChange\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12%\n" +
+	"\vdescription\x18\x02 \x01(\tH\x01R\vdescription\x88\x01\x01\x12\x1b\n" +
+	"\x06avatar\x18\x03 \x01(\tH\x02R\x06avatar\x88\x01\x01\x12\x1b\n" +
+	"\x06custom\x18\x04 \x01(\tH\x03R\x06custom\x88\x01\x01\x12\x1b\n" +
+	"\x06public\x18\x05 \x01(\bH\x04R\x06public\x88\x01\x01\x12\x1f\n" +
+	"\bapproval\x18\x06 \x01(\bH\x05R\bapproval\x88\x01\x01\x12*\n" +
+	"\x0emember_invites\x18\a \x01(\bH\x06R\rmemberInvites\x88\x01\x01\x12*\n" +
+	"\x0einvite_confirm\x18\b \x01(\bH\aR\rinviteConfirm\x88\x01\x01\x12 \n" +
+	"\tmax_users\x18\t \x01(\rH\bR\bmaxUsers\x88\x01\x01B\a\n" +
+	"\x05_nameB\x0e\n" +
+	"\f_descriptionB\t\n" +
+	"\a_avatarB\t\n" +
+	"\a_customB\t\n" +
+	"\a_publicB\v\n" +
+	"\t_approvalB\x11\n" +
+	"\x0f_member_invitesB\x11\n" +
+	"\x0f_invite_confirmB\f\n" +
+	"\n" +
+	"_max_users\"\x94\x02\n" +
+	"\x0fMessageRecalled\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\x06R\amessage\x12\x1f\n" +
+	"\vmessage_seq\x18\x02 \x01(\x04R\n" +
+	"messageSeq\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x1f\n" +
+	"\vby_resource\x18\x05 \x01(\tR\n" +
+	"byResource\x12\x0e\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\x12\x1a\n" +
+	"\baudience\x18\a \x03(\tR\baudience\x12\x1b\n" +
+	"\tclient_id\x18\b \x01(\x04R\bclientId\x12\x12\n" +
+	"\x04hash\x18\t \x01(\x06R\x04hash\x12\x10\n" +
+	"\x03ext\x18\n" +
+	" \x01(\fR\x03ext\x12\x12\n" +
+	"\x04body\x18\v \x01(\fR\x04body\"\x97\x01\n" +
+	"\fGroupCreated\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12*\n" +
+	"\x05owner\x18\x02 \x01(\v2\x14.parley.event.PersonR\x05owner\x127\n" +
+	"\bsettings\x18\x03 \x01(\v2\x1b.parley.event.GroupSettingsR\bsettings\"l\n" +
+	"\x06Joiner\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12,\n" +
+	"\aearlier\x18\x03 \x03(\v2\x12.parley.event.SpanR\aearlier\"\xfa\x01\n" +
+	"\fMembersAdded\x12.\n" +
+	"\amembers\x18\x01 \x03(\v2\x14.parley.event.JoinerR\amembers\x12\"\n" +
+	"\x02by\x18\x02 \x01(\v2\x12.parley.event.DoerR\x02by\x12'\n" +
+	"\x03how\x18\x03 \x01(\x0e2\x15.parley.event.JoinHowR\x03how\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\x04R\x04from\x12!\n" +
+	"\fhistory_from\x18\x05 \x01(\x04R\vhistoryFrom\x12\f\n" +
+	"\x01n\x18\x06 \x01(\x04R\x01n\x12\x14\n" +
+	"\x05count\x18\a \x01(\rR\x05count\x12\x12\n" +
+	"\x04name\x18\b \x01(\tR\x04name\"\x8a\x01\n" +
+	"\x0eMembersRemoved\x12\x14\n" +
+	"\x05users\x18\x01 \x03(\tR\x05users\x12\"\n" +
+	"\x02by\x18\x02 \x01(\v2\x12.parley.event.DoerR\x02by\x12(\n" +
+	"\x03how\x18\x03 \x01(\x0e2\x16.parley.event.LeaveHowR\x03how\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\rR\x05count\"H\n" +
+	"\x0eGroupDestroyed\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"e\n" +
+	"\fGroupChanged\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x121\n" +
+	"\x06change\x18\x02 \x01(\v2\x19.parley.event.GroupChangeR\x06change\"Z\n" +
+	"\fOwnerChanged\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12\x10\n" +
+	"\x03old\x18\x02 \x01(\tR\x03old\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\"D\n" +
+	"\n" +
+	"AdminAdded\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\"F\n" +
+	"\fAdminRemoved\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\"m\n" +
+	"\rJoinRequested\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.parley.event.PersonR\x04user\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
+	"\baudience\x18\x03 \x03(\tR\baudience\"\xa4\x01\n" +
+	"\fJoinAnswered\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.parley.event.PersonR\x04user\x12\"\n" +
+	"\x02by\x18\x02 \x01(\v2\x12.parley.event.DoerR\x02by\x12\x1a\n" +
+	"\baccepted\x18\x03 \x01(\bR\baccepted\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\"\x8a\x01\n" +
+	"\fUsersInvited\x12*\n" +
+	"\x05users\x18\x01 \x03(\v2\x14.parley.event.PersonR\x05users\x12\"\n" +
+	"\x02by\x18\x02 \x01(\v2\x12.parley.event.DoerR\x02by\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"\x92\x01\n" +
+	"\x12InvitationAnswered\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\x12\x18\n" +
+	"\ainviter\x18\x03 \x01(\tR\ainviter\x12\x1a\n" +
+	"\baccepted\x18\x04 \x01(\bR\baccepted\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"/\n" +
+	"\tShieldSet\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
+	"\x02on\x18\x02 \x01(\bR\x02on*\x85\x02\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11MESSAGE_KIND_TEXT\x10\x01\x12\x16\n" +
@@ -1572,7 +3625,22 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\x11MESSAGE_KIND_FILE\x10\x06\x12\x14\n" +
 	"\x10MESSAGE_KIND_CMD\x10\a\x12\x17\n" +
 	"\x13MESSAGE_KIND_CUSTOM\x10\b\x12\x18\n" +
-	"\x14MESSAGE_KIND_COMBINE\x10\tB\x1eZ\x1cparley/schemas/event/eventpbb\x06proto3"
+	"\x14MESSAGE_KIND_COMBINE\x10\t*h\n" +
+	"\n" +
+	"NoticeKind\x12\x1b\n" +
+	"\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19NOTICE_KIND_GROUP_INVITED\x10\x01\x12\x1e\n" +
+	"\x1aNOTICE_KIND_GROUP_DECLINED\x10\x02*w\n" +
+	"\aJoinHow\x12\x18\n" +
+	"\x14JOIN_HOW_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eJOIN_HOW_ADDED\x10\x01\x12\x11\n" +
+	"\rJOIN_HOW_OPEN\x10\x02\x12\x15\n" +
+	"\x11JOIN_HOW_ACCEPTED\x10\x03\x12\x14\n" +
+	"\x10JOIN_HOW_INVITED\x10\x04*P\n" +
+	"\bLeaveHow\x12\x19\n" +
+	"\x15LEAVE_HOW_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eLEAVE_HOW_LEFT\x10\x01\x12\x15\n" +
+	"\x11LEAVE_HOW_REMOVED\x10\x02B\x1eZ\x1cparley/schemas/event/eventpbb\x06proto3"
 
 var (
 	file_event_eventpb_event_proto_rawDescOnce sync.Once
@@ -1586,48 +3654,109 @@ func file_event_eventpb_event_proto_rawDescGZIP() []byte {
 	return file_event_eventpb_event_proto_rawDescData
 }
 
-var file_event_eventpb_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_event_eventpb_event_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_event_eventpb_event_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_event_eventpb_event_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_event_eventpb_event_proto_goTypes = []any{
-	(MessageKind)(0),         // 0: parley.event.MessageKind
-	(*Record)(nil),           // 1: parley.event.Record
-	(*Commit)(nil),           // 2: parley.event.Commit
-	(*Cause)(nil),            // 3: parley.event.Cause
-	(*Claim)(nil),            // 4: parley.event.Claim
-	(*SlotClosed)(nil),       // 5: parley.event.SlotClosed
-	(*SlotOpened)(nil),       // 6: parley.event.SlotOpened
-	(*Event)(nil),            // 7: parley.event.Event
-	(*MemberAdded)(nil),      // 8: parley.event.MemberAdded
-	(*MessageSent)(nil),      // 9: parley.event.MessageSent
-	(*MessageDelivered)(nil), // 10: parley.event.MessageDelivered
-	(*MessageRead)(nil),      // 11: parley.event.MessageRead
-	(*ConversationRead)(nil), // 12: parley.event.ConversationRead
-	(*UserRegistered)(nil),   // 13: parley.event.UserRegistered
-	(*UserDeleted)(nil),      // 14: parley.event.UserDeleted
-	(*PasswordSet)(nil),      // 15: parley.event.PasswordSet
+	(MessageKind)(0),           // 0: parley.event.MessageKind
+	(NoticeKind)(0),            // 1: parley.event.NoticeKind
+	(JoinHow)(0),               // 2: parley.event.JoinHow
+	(LeaveHow)(0),              // 3: parley.event.LeaveHow
+	(*Record)(nil),             // 4: parley.event.Record
+	(*Commit)(nil),             // 5: parley.event.Commit
+	(*Cause)(nil),              // 6: parley.event.Cause
+	(*Claim)(nil),              // 7: parley.event.Claim
+	(*SlotClosed)(nil),         // 8: parley.event.SlotClosed
+	(*SlotOpened)(nil),         // 9: parley.event.SlotOpened
+	(*Event)(nil),              // 10: parley.event.Event
+	(*MemberAdded)(nil),        // 11: parley.event.MemberAdded
+	(*MessageSent)(nil),        // 12: parley.event.MessageSent
+	(*MessageDelivered)(nil),   // 13: parley.event.MessageDelivered
+	(*MessageRead)(nil),        // 14: parley.event.MessageRead
+	(*ConversationRead)(nil),   // 15: parley.event.ConversationRead
+	(*UserRegistered)(nil),     // 16: parley.event.UserRegistered
+	(*UserDeleted)(nil),        // 17: parley.event.UserDeleted
+	(*PasswordSet)(nil),        // 18: parley.event.PasswordSet
+	(*Noticed)(nil),            // 19: parley.event.Noticed
+	(*Person)(nil),             // 20: parley.event.Person
+	(*Doer)(nil),               // 21: parley.event.Doer
+	(*Span)(nil),               // 22: parley.event.Span
+	(*GroupSettings)(nil),      // 23: parley.event.GroupSettings
+	(*GroupChange)(nil),        // 24: parley.event.GroupChange
+	(*MessageRecalled)(nil),    // 25: parley.event.MessageRecalled
+	(*GroupCreated)(nil),       // 26: parley.event.GroupCreated
+	(*Joiner)(nil),             // 27: parley.event.Joiner
+	(*MembersAdded)(nil),       // 28: parley.event.MembersAdded
+	(*MembersRemoved)(nil),     // 29: parley.event.MembersRemoved
+	(*GroupDestroyed)(nil),     // 30: parley.event.GroupDestroyed
+	(*GroupChanged)(nil),       // 31: parley.event.GroupChanged
+	(*OwnerChanged)(nil),       // 32: parley.event.OwnerChanged
+	(*AdminAdded)(nil),         // 33: parley.event.AdminAdded
+	(*AdminRemoved)(nil),       // 34: parley.event.AdminRemoved
+	(*JoinRequested)(nil),      // 35: parley.event.JoinRequested
+	(*JoinAnswered)(nil),       // 36: parley.event.JoinAnswered
+	(*UsersInvited)(nil),       // 37: parley.event.UsersInvited
+	(*InvitationAnswered)(nil), // 38: parley.event.InvitationAnswered
+	(*ShieldSet)(nil),          // 39: parley.event.ShieldSet
 }
 var file_event_eventpb_event_proto_depIdxs = []int32{
-	2,  // 0: parley.event.Record.commit:type_name -> parley.event.Commit
-	4,  // 1: parley.event.Record.claim:type_name -> parley.event.Claim
-	5,  // 2: parley.event.Record.slot_closed:type_name -> parley.event.SlotClosed
-	6,  // 3: parley.event.Record.slot_opened:type_name -> parley.event.SlotOpened
-	7,  // 4: parley.event.Commit.events:type_name -> parley.event.Event
-	3,  // 5: parley.event.Commit.cause:type_name -> parley.event.Cause
-	3,  // 6: parley.event.SlotClosed.causes:type_name -> parley.event.Cause
-	8,  // 7: parley.event.Event.member_added:type_name -> parley.event.MemberAdded
-	9,  // 8: parley.event.Event.message_sent:type_name -> parley.event.MessageSent
-	10, // 9: parley.event.Event.message_delivered:type_name -> parley.event.MessageDelivered
-	11, // 10: parley.event.Event.message_read:type_name -> parley.event.MessageRead
-	12, // 11: parley.event.Event.conversation_read:type_name -> parley.event.ConversationRead
-	13, // 12: parley.event.Event.user_registered:type_name -> parley.event.UserRegistered
-	14, // 13: parley.event.Event.user_deleted:type_name -> parley.event.UserDeleted
-	15, // 14: parley.event.Event.password_set:type_name -> parley.event.PasswordSet
-	0,  // 15: parley.event.MessageSent.kind:type_name -> parley.event.MessageKind
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	5,  // 0: parley.event.Record.commit:type_name -> parley.event.Commit
+	7,  // 1: parley.event.Record.claim:type_name -> parley.event.Claim
+	8,  // 2: parley.event.Record.slot_closed:type_name -> parley.event.SlotClosed
+	9,  // 3: parley.event.Record.slot_opened:type_name -> parley.event.SlotOpened
+	10, // 4: parley.event.Commit.events:type_name -> parley.event.Event
+	6,  // 5: parley.event.Commit.cause:type_name -> parley.event.Cause
+	6,  // 6: parley.event.SlotClosed.causes:type_name -> parley.event.Cause
+	11, // 7: parley.event.Event.member_added:type_name -> parley.event.MemberAdded
+	12, // 8: parley.event.Event.message_sent:type_name -> parley.event.MessageSent
+	13, // 9: parley.event.Event.message_delivered:type_name -> parley.event.MessageDelivered
+	14, // 10: parley.event.Event.message_read:type_name -> parley.event.MessageRead
+	15, // 11: parley.event.Event.conversation_read:type_name -> parley.event.ConversationRead
+	25, // 12: parley.event.Event.message_recalled:type_name -> parley.event.MessageRecalled
+	26, // 13: parley.event.Event.group_created:type_name -> parley.event.GroupCreated
+	28, // 14: parley.event.Event.members_added:type_name -> parley.event.MembersAdded
+	29, // 15: parley.event.Event.members_removed:type_name -> parley.event.MembersRemoved
+	30, // 16: parley.event.Event.group_destroyed:type_name -> parley.event.GroupDestroyed
+	31, // 17: parley.event.Event.group_changed:type_name -> parley.event.GroupChanged
+	32, // 18: parley.event.Event.owner_changed:type_name -> parley.event.OwnerChanged
+	33, // 19: parley.event.Event.admin_added:type_name -> parley.event.AdminAdded
+	34, // 20: parley.event.Event.admin_removed:type_name -> parley.event.AdminRemoved
+	35, // 21: parley.event.Event.join_requested:type_name -> parley.event.JoinRequested
+	36, // 22: parley.event.Event.join_answered:type_name -> parley.event.JoinAnswered
+	37, // 23: parley.event.Event.users_invited:type_name -> parley.event.UsersInvited
+	38, // 24: parley.event.Event.invitation_answered:type_name -> parley.event.InvitationAnswered
+	39, // 25: parley.event.Event.shield_set:type_name -> parley.event.ShieldSet
+	16, // 26: parley.event.Event.user_registered:type_name -> parley.event.UserRegistered
+	17, // 27: parley.event.Event.user_deleted:type_name -> parley.event.UserDeleted
+	18, // 28: parley.event.Event.password_set:type_name -> parley.event.PasswordSet
+	19, // 29: parley.event.Event.noticed:type_name -> parley.event.Noticed
+	0,  // 30: parley.event.MessageSent.kind:type_name -> parley.event.MessageKind
+	1,  // 31: parley.event.Noticed.kind:type_name -> parley.event.NoticeKind
+	6,  // 32: parley.event.Noticed.cause:type_name -> parley.event.Cause
+	21, // 33: parley.event.GroupCreated.by:type_name -> parley.event.Doer
+	20, // 34: parley.event.GroupCreated.owner:type_name -> parley.event.Person
+	23, // 35: parley.event.GroupCreated.settings:type_name -> parley.event.GroupSettings
+	22, // 36: parley.event.Joiner.earlier:type_name -> parley.event.Span
+	27, // 37: parley.event.MembersAdded.members:type_name -> parley.event.Joiner
+	21, // 38: parley.event.MembersAdded.by:type_name -> parley.event.Doer
+	2,  // 39: parley.event.MembersAdded.how:type_name -> parley.event.JoinHow
+	21, // 40: parley.event.MembersRemoved.by:type_name -> parley.event.Doer
+	3,  // 41: parley.event.MembersRemoved.how:type_name -> parley.event.LeaveHow
+	21, // 42: parley.event.GroupDestroyed.by:type_name -> parley.event.Doer
+	21, // 43: parley.event.GroupChanged.by:type_name -> parley.event.Doer
+	24, // 44: parley.event.GroupChanged.change:type_name -> parley.event.GroupChange
+	21, // 45: parley.event.OwnerChanged.by:type_name -> parley.event.Doer
+	21, // 46: parley.event.AdminAdded.by:type_name -> parley.event.Doer
+	21, // 47: parley.event.AdminRemoved.by:type_name -> parley.event.Doer
+	20, // 48: parley.event.JoinRequested.user:type_name -> parley.event.Person
+	20, // 49: parley.event.JoinAnswered.user:type_name -> parley.event.Person
+	21, // 50: parley.event.JoinAnswered.by:type_name -> parley.event.Doer
+	20, // 51: parley.event.UsersInvited.users:type_name -> parley.event.Person
+	21, // 52: parley.event.UsersInvited.by:type_name -> parley.event.Doer
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_event_eventpb_event_proto_init() }
@@ -1647,17 +3776,33 @@ func file_event_eventpb_event_proto_init() {
 		(*Event_MessageDelivered)(nil),
 		(*Event_MessageRead)(nil),
 		(*Event_ConversationRead)(nil),
+		(*Event_MessageRecalled)(nil),
+		(*Event_GroupCreated)(nil),
+		(*Event_MembersAdded)(nil),
+		(*Event_MembersRemoved)(nil),
+		(*Event_GroupDestroyed)(nil),
+		(*Event_GroupChanged)(nil),
+		(*Event_OwnerChanged)(nil),
+		(*Event_AdminAdded)(nil),
+		(*Event_AdminRemoved)(nil),
+		(*Event_JoinRequested)(nil),
+		(*Event_JoinAnswered)(nil),
+		(*Event_UsersInvited)(nil),
+		(*Event_InvitationAnswered)(nil),
+		(*Event_ShieldSet)(nil),
 		(*Event_UserRegistered)(nil),
 		(*Event_UserDeleted)(nil),
 		(*Event_PasswordSet)(nil),
+		(*Event_Noticed)(nil),
 	}
+	file_event_eventpb_event_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_eventpb_event_proto_rawDesc), len(file_event_eventpb_event_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   15,
+			NumEnums:      4,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
