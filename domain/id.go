@@ -57,6 +57,9 @@ func DirectStream(app AppID, a, b UserID) StreamID {
 	return StreamID(string(app) + "/d/" + string(a) + "/" + string(b))
 }
 
+// GroupStream returns the stream of a group. A group's id has no '/'.
+func GroupStream(app AppID, group string) StreamID { return StreamID(string(app) + "/g/" + group) }
+
 // Stream is a parsed StreamID.
 type Stream struct {
 	App  AppID
