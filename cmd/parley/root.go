@@ -11,21 +11,23 @@ import (
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "parley",
-		Short: "A self-hosted messaging backend that speaks the protocol of the Agora Chat and Easemob SDKs",
+		Use:     "parley",
+		Version: version(),
+		Short:   "A self-hosted messaging backend that speaks the protocol of the Agora Chat and Easemob SDKs",
 		Example: `  parley serve --dev                       one process, everything embedded, on loopback
   parley token --app demo#chat --user ana  a token to log in with
   parley config --config parley.yaml       what would be in force`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("parley {{.Version}}\n")
 	root.AddCommand(serveCommand(), configCommand(), appCommand(), tokenCommand(), benchCommand(), versionCommand())
 	return root
 }
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  parley version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "parley "+version())
 			return err

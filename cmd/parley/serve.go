@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,7 @@ import (
 	"golang.org/x/term"
 )
 
-// drainLimit is how long an orderly stop may take.
+// drainLimit is how long an orderly stop may take. One that takes longer is cut off, which loses nothing that was acknowledged.
 const drainLimit = 10 * time.Second
 
 func serveCommand() *cobra.Command {
@@ -27,7 +28,8 @@ func serveCommand() *cobra.Command {
 SIGTERM or SIGINT drains and exits 0 within 10 s; a second one exits at once.`,
 		Example: `  parley serve --dev
   parley serve --dev --data /tmp/parley --listen 127.0.0.1:0 --admin 127.0.0.1:0
-  parley serve --config parley.yaml`,
+  parley serve --config parley.yaml
+  PARLEY_ADMIN_KEY=… PARLEY_TOKEN_KEY=… parley serve --data /var/lib/parley --listen 0.0.0.0:8080`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := configFrom(cmd)
 			if err != nil {
@@ -48,14 +50,14 @@ func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
 	log := newLogger(c.Log, logs)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	n, err := openNode(ctx, c, log)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // asked to stop before it had begun
+	}
 	if err != nil {
 		return err
 	}
-	go func() {
-		<-ctx.Done()
-		stop() // a second signal ends the process at once
-	}()
 	return n.run(ctx, func() error { return n.announce(out) })
 }
 
