@@ -612,3 +612,5 @@ func (o *changingOwners) Heads(ctx context.Context, ids []domain.StreamID) ([]do
 	})
 	return rows, err
 }
+
+func text(from, to, msg string) []byte { return must(client.TextBody(from, to, msg, nil)) }
