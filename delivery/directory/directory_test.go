@@ -26,6 +26,7 @@ func (s *session) Info() directory.Info                { return s.info }
 func (s *session) Deliver(*directory.Delivery)         {}
 func (s *session) DeliverVolatile(*directory.Delivery) {}
 func (s *session) reasons() []directory.KickReason     { s.mu.Lock(); defer s.mu.Unlock(); return s.kicked }
+
 func (s *session) Kick(r directory.KickReason, _ string) {
 	s.dir.Detach(s.key, s) // a session that is kicked calls back
 	s.mu.Lock()

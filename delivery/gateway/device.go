@@ -166,13 +166,6 @@ func cell(r table.Row, column int) uint64 {
 	return binary.BigEndian.Uint64(r.Cells[column].Value)
 }
 
-func cellText(r table.Row, column int) string {
-	if !r.Found() {
-		return ""
-	}
-	return string(r.Cells[column].Value)
-}
-
 // deviceState is what log-in reads of a device.
 type deviceState struct {
 	first      bool      // of the user's devices, ever

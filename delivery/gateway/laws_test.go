@@ -77,6 +77,8 @@ func (p *phone) connect(r *rig, hold bool) error {
 	return err
 }
 
+func (p *phone) logout() error { return p.conn.Logout(context.Background(), "") }
+
 // world is some users with their devices, and what was accepted of what they sent.
 type world struct {
 	rig    *rig
@@ -155,7 +157,7 @@ func TestEveryDeviceSeesEverythingOnceInOrder(t *testing.T) {
 				_ = p.conn.Cut()
 				w.reconnect(t, p, hold)
 			case 5:
-				_ = p.conn.Logout(context.Background(), "")
+				_ = p.logout()
 				w.reconnect(t, p, hold)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -439,8 +440,7 @@ func (d *device) ended() (websocket.StatusCode, string) {
 	case <-time.After(10 * time.Second):
 		d.t.Fatal("the socket is still open")
 	}
-	var e websocket.CloseError
-	if errors.As(d.Err(), &e) {
+	if e, ok := errors.AsType[websocket.CloseError](d.Err()); ok {
 		return e.Code, e.Reason
 	}
 	return -1, d.Err().Error()
@@ -495,14 +495,22 @@ type raw struct {
 
 func (r *rig) raw() *raw {
 	r.t.Helper()
-	conn, resp, err := websocket.Dial(within(r.t), r.url, nil)
+	conn, _, err := r.knock(nil)
 	require.NoError(r.t, err)
+	conn.SetReadLimit(1 << 20)
+	return &raw{r.t, conn}
+}
+
+// knock opens a socket, or tells with which status it was refused.
+func (r *rig) knock(header http.Header) (conn *websocket.Conn, status int, err error) {
+	conn, resp, err := websocket.Dial(within(r.t), r.url, &websocket.DialOptions{HTTPHeader: header})
+	if err == nil {
+		r.t.Cleanup(func() { conn.CloseNow() })
+	}
 	if resp.Body != nil {
 		resp.Body.Close()
 	}
-	conn.SetReadLimit(1 << 20)
-	r.t.Cleanup(func() { conn.CloseNow() })
-	return &raw{r.t, conn}
+	return conn, resp.StatusCode, err
 }
 
 // rawLogin is a raw socket that has logged in.
@@ -571,8 +579,7 @@ func (w *raw) closed() (websocket.StatusCode, string) {
 	w.t.Helper()
 	for {
 		if _, _, err := w.conn.Read(within(w.t)); err != nil {
-			var e websocket.CloseError
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[websocket.CloseError](err); ok {
 				return e.Code, e.Reason
 			}
 			return -1, err.Error()

@@ -207,7 +207,7 @@ func (s *session) write(c msync.MSync_Command, frame func(dst []byte) []byte) {
 	s.gw.metrics.framesOut.inc(c)
 	s.gw.metrics.bytesOut.Add(float64(len(buf)))
 	// An error closes the connection; the reading goroutine sees that.
-	_ = s.conn.Write(context.Background(), websocket.MessageBinary, buf) //nolint:errcheck // see above
+	_ = s.conn.Write(context.Background(), websocket.MessageBinary, buf)
 	putBuffer(buf)
 }
 
