@@ -31,6 +31,7 @@ func adminFlags(cmd *cobra.Command) {
 	f.String("data", "parley-data", "folder of a development server: its dev.json has address and key")
 	f.String("admin", "", "address of the admin listener, http://host:port; default: PARLEY_ADMIN, then dev.json, then "+defaultAdmin)
 	f.String("key-file", "", "file with the admin key; default: PARLEY_ADMIN_KEY, then dev.json")
+	must(cmd.MarkPersistentFlagDirname("data"))
 }
 
 func adminFrom(cmd *cobra.Command) (*adminClient, error) {

@@ -56,6 +56,11 @@ type logConfig struct {
 	Format string `mapstructure:"format"`
 }
 
+var (
+	logLevels  = []string{"debug", "info", "warn", "error"}
+	logFormats = []string{"auto", "text", "json"}
+)
+
 // partitionConfig counts for the first start of an embedded log only: from then on the slot map in the log counts.
 type partitionConfig struct {
 	Chats int `mapstructure:"chats"`

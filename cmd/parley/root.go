@@ -63,6 +63,22 @@ func configFlags(cmd *cobra.Command) {
 	f.String("admin", "127.0.0.1:9090", "address of metrics, health, profiles and the admin API")
 	f.String("log.level", "info", "debug, info, warn or error")
 	f.String("log.format", "auto", "auto (text on a terminal, else JSON), text or json")
+	completed(cmd, "log.level", logLevels)
+	completed(cmd, "log.format", logFormats)
+	must(cmd.MarkFlagFilename("config", "yaml", "yml", "toml", "json"))
+	must(cmd.MarkFlagDirname("data"))
+}
+
+// completed makes shells offer the values of a flag.
+func completed(cmd *cobra.Command, flag string, values []string) {
+	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// must is for what can only fail when a flag's name is misspelt here.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }
 
 func configFrom(cmd *cobra.Command) (config, error) {

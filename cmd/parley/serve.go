@@ -48,9 +48,8 @@ func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
 		ctx = context.Background()
 	}
 	log := newLogger(c.Log, logs)
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	n, err := openNode(ctx, c, log)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // asked to stop before it had begun
@@ -59,6 +58,26 @@ func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
 		return err
 	}
 	return n.run(ctx, func() error { return n.announce(out) })
+}
+
+// untilSignal ends the context with the first signal to stop. When that shows, the second one already ends the process at once, as it would
+// have without us.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		defer stop()
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		if len(signals) > 0 { // the second came before that
+			os.Exit(1)
+		}
+	}()
+	return ctx, stop
 }
 
 func newLogger(c logConfig, f *os.File) *slog.Logger {

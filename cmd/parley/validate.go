@@ -22,7 +22,7 @@ func (p *problems) badf(name, format string, args ...any) {
 	*p = append(*p, fmt.Errorf(name+": "+format, args...))
 }
 
-func (p *problems) oneOf(name, value string, of ...string) {
+func (p *problems) oneOf(name, value string, of []string) {
 	if !slices.Contains(of, value) {
 		p.badf(name, "%q is none of %q", value, of)
 	}
@@ -58,8 +58,8 @@ func (c *config) validate() error {
 	if _, err := parseProxies(c.Proxies); err != nil {
 		p.badf("trusted_proxies", "%w", err)
 	}
-	p.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	p.oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	p.oneOf("log.level", c.Log.Level, logLevels)
+	p.oneOf("log.format", c.Log.Format, logFormats)
 	p.between("partitions.chats", c.Partitions.Chats, 1, 2048)
 	p.between("partitions.rooms", c.Partitions.Rooms, 1, 1024)
 	if c.Limits.MessageBytes < 1 || c.Limits.MessageBytes > c.Gateway.MaxFrame/2 {
