@@ -25,6 +25,12 @@ func serveCommand() *cobra.Command {
 		Long: `Run parley: one process with all roles, the embedded log and store in the data folder, REST and WebSocket on one port
 (/ws, and any path that ends in /websocket), and metrics, health, profiles and the admin API on another.
 
+Without --dev nothing is made or guessed: the data folder must be there, admin_key and token_key (or token_key_file) must be set, and apps
+are made by ` + "`parley app create`" + `. A key is made by ` + "`openssl rand -hex 32`" + `; files with keys must be their owner's alone (chmod 600).
+
+For TLS set tls.cert and tls.key, or put a proxy in front and name its network in trusted_proxies: then its X-Forwarded-For, -Proto and
+-Host count, and it must set or drop each of them. Everybody else's are thrown away.
+
 SIGTERM or SIGINT drains and exits 0 within 10 s; a second one exits at once.`,
 		Example: `  parley serve --dev
   parley serve --dev --data /tmp/parley --listen 127.0.0.1:0 --admin 127.0.0.1:0
