@@ -10,9 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"parley/delivery/directory"
 	"parley/delivery/gateway"
 	"parley/delivery/gateway/client"
 	"parley/domain"
+	"parley/domain/conversation"
 	"parley/schemas/msync"
 )
 
@@ -75,6 +77,7 @@ func TestOfflineMessagesComeInPages(t *testing.T) {
 	r := newRig(t)
 	r.register("alice", "bob")
 	want := flood(r.dial("alice", "web"), "bob", 400)
+	r.settled()
 	bob := r.dial("bob", "web")
 	require.Equal(t, []msync.UnreadQueue{{Queue: queueOf(r, "alice"), N: 400}}, bob.listed())
 	bob.wait(400)
@@ -116,6 +119,7 @@ func TestUnreadListsSomeAndPushesTheRest(t *testing.T) {
 		r.register(name)
 		r.dial(name, "web").send("bob", "from "+name)
 	}
+	r.settled()
 	bob := r.dial("bob", "web")
 	require.Len(t, bob.listed(), 3)
 	bob.wait(peers)
@@ -138,6 +142,7 @@ func TestUnreadListsAtMostAHundred(t *testing.T) {
 		d.send("bob", "from "+name)
 		require.NoError(t, d.Cut())
 	}
+	r.settled()
 	bob := r.dial("bob", "web")
 	require.Len(t, bob.listed(), 100)
 	bob.wait(peers)
@@ -148,6 +153,7 @@ func TestListedQueueThatIsNeverPulled(t *testing.T) {
 	r := newRig(t, func(c *gateway.Config) { c.Settings.UnackedTimeout = 300 * time.Millisecond })
 	r.register("alice", "bob", "carol")
 	r.dial("alice", "web").send("bob", "listed")
+	r.settled()
 	w := r.rawLogin("bob", "web") // and never asks for UNREAD
 	r.dial("carol", "web").send("bob", "live")
 	seen := map[string]bool{}
@@ -169,6 +175,7 @@ func TestKeysDiffer(t *testing.T) {
 	r.register("alice", "bob")
 	alice := r.dial("alice", "web")
 	alice.send("bob", "first")
+	r.settled()
 	seen := map[uint64]bool{}
 	for range 6 {
 		bob := r.dial("bob", "web", holdAcks)
@@ -203,6 +210,7 @@ func TestWindowOverAllQueues(t *testing.T) {
 		senders = append(senders, d)
 		flood(d, "bob", 40)
 	}
+	r.settled()
 	bob := r.dial("bob", "web", holdAcks)
 	eventually(t, func() bool { return len(bob.received()) >= 60 }, func() string { return fmt.Sprint(len(bob.received()), " received") })
 	for _, d := range senders {
@@ -235,9 +243,10 @@ func TestWindowHoldsWhilePagesAreRead(t *testing.T) {
 	r.register("alice", "bob", "carol")
 	alice, carol := r.dial("alice", "web"), r.dial("carol", "web")
 	flood(alice, "bob", 60)
+	r.settled()
 	bob := r.dial("bob", "web", holdAcks)
 	eventually(t, func() bool { return slow.reading.Load() > 0 }, func() string { return "no page is read" })
-	flood(carol, "bob", 60)
+	flood(carol, "bob", 40)
 	time.Sleep(200 * time.Millisecond)
 	require.Len(t, bob.received(), 60)
 }
@@ -261,7 +270,7 @@ func TestUnacknowledgedCloses(t *testing.T) {
 	r.register("alice", "bob")
 	idle := r.dial("bob", "idle") // nothing was shown: nothing is overdue
 	bob := r.dial("bob", "web", holdAcks)
-	require.NoError(t, idle.Logout(within(t), ""))
+	idle.logout()
 	idle = r.dial("alice", "idle")
 	r.dial("alice", "web").send("bob", "hello")
 	_, reason := bob.ended()
@@ -273,10 +282,11 @@ func TestUnacknowledgedCloses(t *testing.T) {
 
 // A reconnect brings again what was not acknowledged, and nothing newer before that, in no queue.
 func TestReconnectServesTheOldFirst(t *testing.T) {
-	r := newRig(t)
-	r.register("bob", "a", "b", "c")
+	slow := &slowReads{reads: reads{shared.queries, shared.runner}, delay: 20 * time.Millisecond}
+	r := newRig(t, func(c *gateway.Config) { c.Reads = slow })
+	r.register("bob", "0", "a", "b", "z")
 	senders := map[string]*device{}
-	for _, name := range []string{"a", "b", "c"} {
+	for _, name := range []string{"0", "a", "b"} { // what is new only comes first by name
 		senders[name] = r.dial(name, "web")
 	}
 	bob := r.dial("bob", "web", holdAcks)
@@ -297,8 +307,11 @@ func TestReconnectServesTheOldFirst(t *testing.T) {
 	for _, d := range senders {
 		flood(d, "bob", 10)
 	}
+	z := r.dial("z", "web")
+	r.settled()
 	again := r.dial("bob", "web")
-	got := again.wait(10 + 15 + 30)
+	z.send("bob", "live, while the first page is read")
+	got := again.wait(10 + 15 + 30 + 1)
 	old := map[uint64]bool{}
 	for _, g := range bob.received() {
 		old[g.id] = true
@@ -306,6 +319,49 @@ func TestReconnectServesTheOldFirst(t *testing.T) {
 	for i, g := range got {
 		require.Equal(t, i < 25, old[g.id], "entry %d (%s)", i, g.text)
 	}
+}
+
+// While the first sync goes on the SDK waits for an answer to every key it sends, that of a push included.
+func TestKeyDuringTheFirstSyncIsAnswered(t *testing.T) {
+	r := newRig(t)
+	r.register("alice", "bob", "carol")
+	r.dial("alice", "web").send("bob", "listed")
+	r.settled()
+	w := r.rawLogin("bob", "web")
+	w.write(msync.AppendUnreadRequest(nil)) // lists alice's queue, which is not pulled yet
+	r.dial("carol", "web").send("bob", "live")
+	p := w.page()
+	require.Len(t, p.Metas, 1)
+	q := p.Queue.Queue()
+	require.Equal(t, "carol", q.Name)
+	w.write(msync.AppendSync(nil, &q, p.NextKey))
+	p = w.page()
+	require.Empty(t, p.Metas)
+	require.True(t, p.IsLast)
+	require.Equal(t, q, p.Queue.Queue())
+}
+
+// An entry that comes live out of its turn is not shown: the queue is behind, and pages bring it up in order.
+func TestGapIsRepairedByPages(t *testing.T) {
+	r := newRig(t)
+	r.register("alice", "bob")
+	alice, bob := r.dial("alice", "web"), r.dial("bob", "web")
+	alice.send("bob", "1")
+	bob.wait(1)
+	stream := domain.DirectStream(r.app, "alice", "bob")
+	parsed, _ := stream.Parse()
+	for _, s := range r.users.Sessions(key(r, "bob")) {
+		s.Deliver(&directory.Delivery{Stream: stream, Parsed: parsed, Meta: []byte{8, 1}, Event: &domain.Event{
+			Seq: 3, T: 3, Body: conversation.MessageSent{From: "alice", To: "bob"},
+		}})
+	}
+	bob.wait(1)
+	alice.send("bob", "2")
+	alice.send("bob", "3")
+	alice.send("bob", "4")
+	bob.wait(4)
+	require.Equal(t, []string{"1", "2", "3", "4"}, bob.texts())
+	require.NotZero(t, r.metric("parley_gateway_behind_total", "gap"))
 }
 
 // A message to user/resource is seen by that device alone, and no other waits for it.
@@ -334,6 +390,7 @@ func TestCopiesToOwnDevices(t *testing.T) {
 	g := pad.wait(1)[0]
 	require.Equal(t, "alice", g.from)
 	require.Equal(t, queueOf(r, "bob"), g.queue)
+	r.settled()
 	phone = r.dial("alice", "phone")
 	phone.wait(1)
 	web.wait(0)
@@ -399,6 +456,7 @@ func TestOnlineOnly(t *testing.T) {
 	require.NoError(t, bob.Close())
 	send("never")
 	alice.send("bob", "later")
+	r.settled()
 	bob = r.dial("bob", "web")
 	bob.wait(1)
 	require.Equal(t, []string{"later"}, bob.texts())

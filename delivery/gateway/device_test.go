@@ -1,7 +1,11 @@
 package gateway_test
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"parley/delivery/directory"
 	"parley/delivery/gateway"
 	"parley/domain"
+	"parley/domain/conversation"
 	"parley/domain/user"
 	"parley/schemas/msync"
 )
@@ -40,7 +46,7 @@ func TestMarksOfADeadTab(t *testing.T) {
 		want int
 	}{
 		{"cut", func(d *device) { require.NoError(d.t, d.Cut()) }, time.Minute, 50},
-		{"log-out", func(d *device) { require.NoError(d.t, d.Logout(within(d.t), "")) }, time.Minute, 0},
+		{"log-out", (*device).logout, time.Minute, 0},
 		{"late", func(d *device) { require.NoError(d.t, d.Cut()); time.Sleep(50 * time.Millisecond) }, 20 * time.Millisecond, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -64,7 +70,8 @@ func TestMarksOfADeadTab(t *testing.T) {
 
 // The marks of a dead tab are for the next socket, not for its living sister who reads her state again meanwhile.
 func TestMarksOfADeadTabWaitForTheNextSocket(t *testing.T) {
-	r := newRig(t)
+	counting := &countingReads{reads: reads{shared.queries, shared.runner}}
+	r := newRig(t, func(c *gateway.Config) { c.Reads = counting })
 	r.register("alice", "bob", "carol")
 	carol := r.dial("carol", "web")
 	alice := r.dial("alice", "web")
@@ -76,6 +83,13 @@ func TestMarksOfADeadTabWaitForTheNextSocket(t *testing.T) {
 	require.NoError(t, dying.Cut())
 	eventually(t, func() bool { return len(r.users.Sessions(key(r, "bob"))) == 1 }, func() string { return "not gone" })
 	time.Sleep(5 * time.Millisecond)
+	// The living one hears of a conversation that she does not know, and reads her state again.
+	before, unknown := counting.memberships.Load(), domain.DirectStream(r.app, "bob", "zed")
+	parsed, _ := unknown.Parse()
+	for _, s := range r.users.Sessions(key(r, "bob")) {
+		s.Deliver(&directory.Delivery{Stream: unknown, Parsed: parsed, Event: &domain.Event{Seq: 2, T: 2, Body: conversation.MessageSent{}}})
+	}
+	eventually(t, func() bool { return counting.memberships.Load() > before+1 }, func() string { return "nothing is read" })
 	// The store fails while the next socket logs in: its state is read later, and the marks are still there.
 	shared.store.down.Store(true)
 	next, err := r.tryDial("bob", "web")
@@ -86,6 +100,19 @@ func TestMarksOfADeadTabWaitForTheNextSocket(t *testing.T) {
 	carol.send("bob", "new")
 	next.wait(11)
 	living.wait(11)
+}
+
+// countingReads counts how often memberships are read.
+type countingReads struct {
+	reads
+	memberships atomic.Int32
+}
+
+func (c *countingReads) Memberships(
+	ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation,
+) ([]conversation.Membership, error) {
+	c.memberships.Add(1)
+	return c.reads.Memberships(ctx, app, u, inc)
 }
 
 // A connection that its device has given up leaves no marks when it ends after the device came back: otherwise the next log-in would begin
@@ -197,6 +224,10 @@ func TestDrain(t *testing.T) {
 	}
 	require.Equal(t, 3.0, r.metric("parley_gateway_closes_total", "drain"))
 	require.Zero(t, r.gateway.Sessions())
+	answer := httptest.NewRecorder()
+	r.gateway.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ws", nil))
+	require.Equal(t, http.StatusServiceUnavailable, answer.Code)
+	require.NotEmpty(t, answer.Header().Get("Retry-After"))
 	r.start()
 	defer r.stop()
 	bob = r.dial("bob", "web")

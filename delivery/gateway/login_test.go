@@ -197,7 +197,7 @@ func TestLogout(t *testing.T) {
 	r := newRig(t)
 	r.register("alice")
 	d := r.dial("alice", "web")
-	require.NoError(t, d.Logout(within(t), "bye"))
+	d.logout()
 	eventually(t, func() bool { return r.metric("parley_gateway_sessions") == 0 }, func() string { return "still there" })
 	require.Equal(t, 1.0, r.metric("parley_gateway_closes_total", "logout"))
 	require.Empty(t, r.users.Devices(key(r, "alice")))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -220,6 +221,7 @@ type rig struct {
 	app      domain.AppID
 	config   gateway.Config
 	users    *directory.Directory
+	router   *router.Router
 	gateway  *gateway.Gateway
 	registry *prometheus.Registry
 	server   *httptest.Server
@@ -250,6 +252,7 @@ func newRig(t *testing.T, change ...func(*gateway.Config)) *rig {
 func (r *rig) start(change ...func(*gateway.Config)) {
 	r.registry, r.users = prometheus.NewRegistry(), directory.New()
 	route := router.New(r.users, shared.owners.Partitions(), router.NewMetrics(r.registry))
+	r.router = route
 	r.config = gateway.Config{
 		Settings: settings(), Limits: message.DefaultLimits, Owners: shared.owners, Reads: reads{shared.queries, shared.runner},
 		Apps: apps{shared.control}, Tokens: shared.signer, Directory: r.users, Router: route, Store: shared.store,
@@ -282,6 +285,25 @@ func (r *rig) start(change ...func(*gateway.Config)) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// settled waits until all that was accepted is routed and in the read models: who logs in now has missed it.
+func (r *rig) settled() {
+	r.t.Helper()
+	positions := map[domain.Partition]domain.Index{}
+	for i, p := range shared.owners.Partitions() {
+		positions[p] = shared.owners.Positions()[i].Index
+	}
+	require.NoError(r.t, reads{shared.queries, shared.runner}.WaitMemberships(within(r.t), positions))
+	eventually(r.t, func() bool {
+		for p, at := range r.router.Positions() {
+			if at < positions[p] {
+				return false
+			}
+		}
+		return true
+	}, func() string { return "the router is behind" })
+	time.Sleep(2 * time.Millisecond) // the last commit is being routed
 }
 
 // submit has a command decided, and fails the test when it is refused.
@@ -444,6 +466,14 @@ func (d *device) ended() (websocket.StatusCode, string) {
 		return e.Code, e.Reason
 	}
 	return -1, d.Err().Error()
+}
+
+// logout logs the device out. The server may be the first to close.
+func (d *device) logout() {
+	d.t.Helper()
+	if err := d.Logout(within(d.t), "bye"); err != nil {
+		require.ErrorIs(d.t, err, net.ErrClosed)
+	}
 }
 
 func within(t *testing.T) context.Context {

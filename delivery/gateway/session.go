@@ -172,7 +172,10 @@ func (s *session) frame(buf []byte) closeReason {
 		if s.loggedIn.Load() {
 			return closeOrder
 		}
-		return s.login(&fr)
+		// A log-in calls deep. On its own goroutine it leaves the stack of this one as small as an idle socket needs it.
+		done := make(chan closeReason)
+		go func() { done <- s.login(&fr) }()
+		return <-done
 	}
 	if !s.loggedIn.Load() {
 		return closeOrder

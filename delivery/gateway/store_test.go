@@ -20,6 +20,7 @@ func TestStoreDown(t *testing.T) {
 	require.NoError(t, carol.Close())
 	flood(alice, "bob", 3)
 	flood(alice, "carol", 70)
+	r.settled()
 	bob.wait(3)
 
 	shared.store.down.Store(true)
