@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,14 +29,15 @@ type adminClient struct {
 func adminFlags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.String("data", "parley-data", "folder of a development server: its dev.json has address and key")
-	f.String("admin", "", "address of the admin listener, http://host:port; default: from dev.json")
+	f.String("admin", "", "address of the admin listener, http://host:port; default: PARLEY_ADMIN, then dev.json, then "+defaultAdmin)
 	f.String("key-file", "", "file with the admin key; default: PARLEY_ADMIN_KEY, then dev.json")
+	must(cmd.MarkPersistentFlagDirname("data"))
 }
 
 func adminFrom(cmd *cobra.Command) (*adminClient, error) {
 	f := cmd.Flags()
 	get := func(name string) string { return f.Lookup(name).Value.String() }
-	c := &adminClient{base: get("admin"), key: os.Getenv("PARLEY_ADMIN_KEY")}
+	c := &adminClient{base: cmp.Or(get("admin"), os.Getenv("PARLEY_ADMIN")), key: os.Getenv("PARLEY_ADMIN_KEY")}
 	if file := get("key-file"); file != "" {
 		b, err := readPrivate(file)
 		if err != nil {
@@ -48,21 +50,19 @@ func adminFrom(cmd *cobra.Command) (*adminClient, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c.base == "" {
-			c.base = d.Admin
-		}
-		if c.key == "" {
-			c.key = d.AdminKey
-		}
+		c.base, c.key = cmp.Or(c.base, d.Admin, defaultAdmin), cmp.Or(c.key, d.AdminKey)
 	}
-	if c.base == "" || c.key == "" {
-		return nil, errors.New("no server found: name its admin listener and key (--admin, --key-file), or its --data folder")
+	if c.key == "" {
+		return nil, errors.New("no admin key: name a file with it (--key-file), set PARLEY_ADMIN_KEY, or name a development server's --data folder")
 	}
 	if !strings.Contains(c.base, "://") {
 		c.base = "http://" + c.base
 	}
 	return c, nil
 }
+
+// callLimit is how long the server may take to answer.
+const callLimit = 15 * time.Second
 
 // call does one request and decodes the answer.
 func (c *adminClient) call(ctx context.Context, method, path string, in, out any) error {
@@ -74,15 +74,13 @@ func (c *adminClient) call(ctx context.Context, method, path string, in, out any
 		}
 		body = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
+	res, err := (&http.Client{Timeout: callLimit}).Do(req)
 	if err != nil {
 		return fmt.Errorf("the server does not answer: %w", err)
 	}
@@ -91,7 +89,7 @@ func (c *adminClient) call(ctx context.Context, method, path string, in, out any
 		var e struct {
 			Description string `json:"error_description"`
 		}
-		_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&e) //nolint:errcheck // then the status says it
+		_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&e) // what it does not say, the status does
 		return fmt.Errorf("%s: %s", res.Status, e.Description)
 	}
 	return json.NewDecoder(res.Body).Decode(out)
@@ -120,6 +118,8 @@ func appCommand() *cobra.Command {
 	adminFlags(cmd)
 	create := &cobra.Command{
 		Use: "create org#app", Short: "Make an app; prints its client id and secret, the secret this once", Args: cobra.ExactArgs(1),
+		Example: `  parley app create acme#shop
+  parley app create acme#shop --admin http://10.0.0.5:9090 --key-file admin.key`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			open, err := cmd.Flags().GetBool("open-registration")
 			if err != nil {
@@ -130,11 +130,12 @@ func appCommand() *cobra.Command {
 	}
 	create.Flags().Bool("open-registration", false, "let clients register users without a token")
 	list := &cobra.Command{
-		Use: "list", Short: "List the apps", Args: cobra.NoArgs,
+		Use: "list", Short: "List the apps", Args: cobra.NoArgs, Example: "  parley app list",
 		RunE: func(cmd *cobra.Command, _ []string) error { return callAndPrint(cmd, http.MethodGet, "/api/apps", nil) },
 	}
 	remove := &cobra.Command{
 		Use: "delete org#app", Short: "End an app; its id is not given out again", Args: cobra.ExactArgs(1),
+		Example: "  parley app delete acme#shop",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := domain.ParseAppID(args[0])
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,11 @@ func (n *node) ensureDev(ctx context.Context) error {
 	if d.ClientSecret == "" || !app.CheckSecret(d.ClientSecret) {
 		d.ClientSecret = randomHex(32)
 		app.SecretHash = control.HashSecret(d.ClientSecret)
-		if err := n.control.PutApp(ctx, app); err != nil {
+		err := n.control.PutApp(ctx, app)
+		if errors.Is(err, control.ErrAppDeleted) {
+			n.log.Warn("the app was deleted and is not made again", "app", devApp)
+			app, d.ClientSecret = control.App{}, ""
+		} else if err != nil {
 			return fmt.Errorf("make the app %s: %w", devApp, err)
 		}
 	}

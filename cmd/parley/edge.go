@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -33,20 +34,29 @@ func newEdge(ctx context.Context, n *node, rest, adminAPI http.Handler) (*edge, 
 	if e.admin, err = listen(ctx, "admin", n.cfg.Admin); err != nil {
 		return e, err
 	}
-	e.apiServer = server(apiHandler(rest, n.gateway))
+	trusted, err := parseProxies(n.cfg.Proxies)
+	if err != nil {
+		return e, fmt.Errorf("trusted_proxies: %w", err)
+	}
+	e.apiServer = server(trusted.handler(apiHandler(rest, n.gateway)))
 	e.adminServer = server(e.adminHandler(adminAPI))
 	if n.cfg.TLS.Cert != "" {
 		cert, err := tls.LoadX509KeyPair(n.cfg.TLS.Cert, n.cfg.TLS.Key)
 		if err != nil {
-			return e, errors.Join(errors.New("tls"), err)
+			return e, fmt.Errorf("tls: %w", err)
 		}
-		e.apiServer.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+		e.apiServer.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	}
 	return e, nil
 }
 
+// server speaks HTTP/1.1 only: a WebSocket cannot be opened on a connection on which HTTP/2 was agreed.
 func server(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	only := new(http.Protocols)
+	only.SetHTTP1(true)
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, Protocols: only,
+	}
 }
 
 // apiHandler sends /ws and every path that ends in /websocket to the gateway, all else to REST.
@@ -84,7 +94,9 @@ func writeHealth(w http.ResponseWriter, err error) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		answer.Status, answer.Reasons = "not ready", strings.Split(err.Error(), "\n")
 	}
-	_ = json.NewEncoder(w).Encode(answer) //nolint:errcheck // the asker is gone
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		return // the asker is gone
+	}
 }
 
 func (e *edge) serveAPI(context.Context) error {
@@ -110,24 +122,23 @@ func (e *edge) shutdown() {
 	for _, s := range []*http.Server{e.apiServer, e.adminServer} {
 		if err := s.Shutdown(ctx); err != nil {
 			e.node.log.Warn("requests were cut off", "err", err)
-			_ = s.Close() //nolint:errcheck // nothing more can be done
+			_ = s.Close()
 		}
 	}
 }
 
 // close closes listeners that were never served.
-func (e *edge) close() error {
+func (e *edge) close() {
 	for _, l := range []net.Listener{e.api, e.admin} {
 		if l != nil {
-			_ = l.Close() //nolint:errcheck // closed already after an orderly stop
+			_ = l.Close() // closed already after an orderly stop
 		}
 	}
-	return nil
 }
 
 // urls returns where clients reach REST and WebSocket.
 func (e *edge) urls() (rest, ws string) {
-	base := e.node.cfg.PublicURL
+	base := strings.TrimSuffix(e.node.cfg.PublicURL, "/")
 	if base == "" {
 		scheme := "http://"
 		if e.apiServer.TLSConfig != nil {

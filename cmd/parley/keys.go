@@ -20,7 +20,7 @@ func (c *config) tokenKey() ([]byte, error) {
 	text, from := string(c.TokenKey), "token_key"
 	if text == "" {
 		file := c.TokenKeyFile
-		if file == "" {
+		if file == "" && c.Dev {
 			file = filepath.Join(c.Data, "token.key")
 			if err := makeKeyFile(file); err != nil {
 				return nil, err
@@ -45,26 +45,54 @@ func (c *config) tokenKey() ([]byte, error) {
 
 // readPrivate reads a file that nobody else may read.
 func readPrivate(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
+	if err := private(name); err != nil {
 		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s is readable by others (mode %04o): chmod 600", name, info.Mode().Perm())
 	}
 	return os.ReadFile(name)
 }
 
-func makeKeyFile(name string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
+// private says what is wrong with a file that holds a secret.
+func private(name string) error {
+	info, err := os.Stat(name)
 	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s can be read by others (mode %04o): chmod 600", name, info.Mode().Perm())
+	}
+	return nil
+}
+
+// makeKeyFile makes the key unless there is one. The caller holds the data folder's lock.
+func makeKeyFile(name string) error {
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writePrivate(name, []byte(randomHex(minKey)+"\n")); err != nil {
 		return fmt.Errorf("make the token key: %w", err)
 	}
-	_, err = f.WriteString(randomHex(minKey) + "\n")
-	return errors.Join(err, f.Sync(), f.Close())
+	return nil
+}
+
+// writePrivate replaces a file in one step, so that whoever waits for it reads it whole, and a power cut leaves the old or the new one.
+func writePrivate(name string, content []byte) (err error) {
+	tmp := name + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // randomHex returns n random bytes in hexadecimal.
@@ -103,17 +131,13 @@ func readDev(data string) (devInfo, error) {
 	return d, nil
 }
 
-// write replaces dev.json in one step, so that whoever waits for it reads it whole.
+// write replaces dev.json.
 func (d *devInfo) write(data string) error {
 	b, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return err
 	}
-	tmp := devFile(data) + ".new"
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
-		return fmt.Errorf("dev.json: %w", err)
-	}
-	if err := os.Rename(tmp, devFile(data)); err != nil {
+	if err := writePrivate(devFile(data), append(b, '\n')); err != nil {
 		return fmt.Errorf("dev.json: %w", err)
 	}
 	return nil

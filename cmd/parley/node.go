@@ -61,6 +61,14 @@ type node struct {
 	halted map[string]error // parts that have ended and should not have
 }
 
+var (
+	errLogDisk   = errors.New("the log's disk has failed: start again when it is mended")
+	errStoreDisk = errors.New("the store's disk has failed: start again when it is mended")
+)
+
+// drainMargin is what is left of drainLimit for ending the process.
+const drainMargin = 500 * time.Millisecond
+
 // feedBytes bounds what the recent commits of one partition hold in memory.
 const feedBytes = 8 << 20
 
@@ -73,8 +81,10 @@ func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err err
 			err = errors.Join(err, n.close())
 		}
 	}()
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return n, fmt.Errorf("data: %w", err)
+	if c.Dev {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return n, fmt.Errorf("data: %w", err)
+		}
 	}
 	if err := n.openStorage(); err != nil {
 		return n, err
@@ -172,16 +182,21 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
 		err = ready()
 	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = nil // asked to stop before it was ready
+	}
 	if err == nil {
 		select {
 		case <-ctx.Done():
 		case <-n.logs.Failed():
-			err = errors.New("the log's disk has failed: start again when it is mended")
+			err = errLogDisk
 		case <-n.store.Failed():
-			err = errors.New("the store's disk has failed: start again when it is mended")
+			err = errStoreDisk
 		}
 	}
 	n.log.Info("stopping")
+	overdue := time.AfterFunc(drainLimit-drainMargin, n.cutOff)
+	defer overdue.Stop()
 	stopEdge()
 	n.edge.shutdown()
 	edges.Wait()
@@ -190,6 +205,12 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 	err = errors.Join(err, n.close())
 	n.log.Info("stopped")
 	return err
+}
+
+// cutOff ends a process that does not stop by itself.
+func (n *node) cutOff() {
+	n.log.Error("not stopped in time: cut off")
+	os.Exit(1)
 }
 
 // start runs one part. One that ends with an error is remembered: it makes the node unready, and the others go on.
@@ -206,14 +227,14 @@ func (n *node) start(ctx context.Context, wg *sync.WaitGroup, name string, run f
 	})
 }
 
-// awaitShards waits until every partition is owned.
+// awaitShards waits until every partition is owned. It fails when ctx ends or a disk does.
 func (n *node) awaitShards(ctx context.Context) error {
 	begin := time.Now()
 	warned := begin
 	for {
 		err := n.owners.Ready()
 		if err == nil {
-			n.log.Info("partitions owned", "partitions", len(n.feeds), "took", time.Since(begin).Round(time.Millisecond))
+			n.log.Info("partitions owned", "partitions", len(n.feeds), "took_ms", time.Since(begin).Milliseconds())
 			return nil
 		}
 		if time.Since(warned) > 5*time.Second {
@@ -222,7 +243,11 @@ func (n *node) awaitShards(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
+		case <-n.logs.Failed():
+			return errLogDisk
+		case <-n.store.Failed():
+			return errStoreDisk
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -255,7 +280,7 @@ func (n *node) readiness() error {
 func (n *node) close() error {
 	var errs []error
 	if n.edge != nil {
-		errs = append(errs, n.edge.close())
+		n.edge.close()
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())

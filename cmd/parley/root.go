@@ -11,21 +11,23 @@ import (
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "parley",
-		Short: "A self-hosted messaging backend that speaks the protocol of the Agora Chat and Easemob SDKs",
+		Use:     "parley",
+		Version: version(),
+		Short:   "A self-hosted messaging backend that speaks the protocol of the Agora Chat and Easemob SDKs",
 		Example: `  parley serve --dev                       one process, everything embedded, on loopback
   parley token --app demo#chat --user ana  a token to log in with
   parley config --config parley.yaml       what would be in force`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("parley {{.Version}}\n")
 	root.AddCommand(serveCommand(), configCommand(), appCommand(), tokenCommand(), benchCommand(), versionCommand())
 	return root
 }
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  parley version",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "parley "+version())
 			return err
@@ -61,6 +63,22 @@ func configFlags(cmd *cobra.Command) {
 	f.String("admin", "127.0.0.1:9090", "address of metrics, health, profiles and the admin API")
 	f.String("log.level", "info", "debug, info, warn or error")
 	f.String("log.format", "auto", "auto (text on a terminal, else JSON), text or json")
+	completed(cmd, "log.level", logLevels)
+	completed(cmd, "log.format", logFormats)
+	must(cmd.MarkFlagFilename("config", "yaml", "yml", "toml", "json"))
+	must(cmd.MarkFlagDirname("data"))
+}
+
+// completed makes shells offer the values of a flag.
+func completed(cmd *cobra.Command, flag string, values []string) {
+	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// must is for what can only fail when a flag's name is misspelt here.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }
 
 func configFrom(cmd *cobra.Command) (config, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,7 @@ import (
 	"golang.org/x/term"
 )
 
-// drainLimit is how long an orderly stop may take.
+// drainLimit is how long an orderly stop may take. One that takes longer is cut off, which loses nothing that was acknowledged.
 const drainLimit = 10 * time.Second
 
 func serveCommand() *cobra.Command {
@@ -24,10 +25,17 @@ func serveCommand() *cobra.Command {
 		Long: `Run parley: one process with all roles, the embedded log and store in the data folder, REST and WebSocket on one port
 (/ws, and any path that ends in /websocket), and metrics, health, profiles and the admin API on another.
 
+Without --dev nothing is made or guessed: the data folder must be there, admin_key and token_key (or token_key_file) must be set, and apps
+are made by ` + "`parley app create`" + `. A key is made by ` + "`openssl rand -hex 32`" + `; files with keys must be their owner's alone (chmod 600).
+
+For TLS set tls.cert and tls.key, or put a proxy in front and name its network in trusted_proxies: then its X-Forwarded-For, -Proto and
+-Host count, and it must set or drop each of them. Everybody else's are thrown away.
+
 SIGTERM or SIGINT drains and exits 0 within 10 s; a second one exits at once.`,
 		Example: `  parley serve --dev
   parley serve --dev --data /tmp/parley --listen 127.0.0.1:0 --admin 127.0.0.1:0
-  parley serve --config parley.yaml`,
+  parley serve --config parley.yaml
+  PARLEY_ADMIN_KEY=… PARLEY_TOKEN_KEY=… parley serve --data /var/lib/parley --listen 0.0.0.0:8080`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := configFrom(cmd)
 			if err != nil {
@@ -46,17 +54,36 @@ func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
 		ctx = context.Background()
 	}
 	log := newLogger(c.Log, logs)
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	n, err := openNode(ctx, c, log)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // asked to stop before it had begun
+	}
 	if err != nil {
 		return err
 	}
-	go func() {
-		<-ctx.Done()
-		stop() // a second signal ends the process at once
-	}()
 	return n.run(ctx, func() error { return n.announce(out) })
+}
+
+// untilSignal ends the context with the first signal to stop. When that shows, the second one already ends the process at once, as it would
+// have without us.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		defer stop()
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		if len(signals) > 0 { // the second came before that
+			os.Exit(1)
+		}
+	}()
+	return ctx, stop
 }
 
 func newLogger(c logConfig, f *os.File) *slog.Logger {

@@ -166,13 +166,6 @@ func cell(r table.Row, column int) uint64 {
 	return binary.BigEndian.Uint64(r.Cells[column].Value)
 }
 
-func cellText(r table.Row, column int) string {
-	if !r.Found() {
-		return ""
-	}
-	return string(r.Cells[column].Value)
-}
-
 // deviceState is what log-in reads of a device.
 type deviceState struct {
 	first      bool      // of the user's devices, ever
@@ -216,14 +209,15 @@ func (ds *devices) attach(k deviceKey) *device {
 	return d
 }
 
-// detach counts a socket out. marks are where it stood, nil after a log-out. heard is when its client was last heard of, when it was closed for
-// its silence: if the device came back after that, the marks are those of a connection that it has given up.
+// detach counts a socket out. marks are where it stood, nil after a log-out; heard is when its client was last heard of. If a socket of the
+// device has come since then, it was most likely the same client's, back from a broken connection: marks of such would take the next log-in
+// far back, past what clients remember. A living tab is heard of whenever something is shown to it.
 func (ds *devices) detach(d *device, marks map[domain.StreamID]domain.Seq, heard time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sockets--
 	d.idle = ds.now()
-	if d.sockets == 0 || len(marks) == 0 || !heard.IsZero() && heard.Before(d.attached) {
+	if d.sockets == 0 || len(marks) == 0 || !heard.After(d.attached) {
 		return
 	}
 	d.leftover = append(d.leftover, leftover{at: d.idle, marks: marks})

@@ -195,11 +195,7 @@ func (s *session) background(f func(context.Context)) {
 		s.life, s.stop = context.WithCancel(context.Background())
 	}
 	life := s.life
-	s.gw.wg.Add(1) // the reading goroutine is counted until the session has ended
-	go func() {
-		defer s.gw.wg.Done()
-		f(life)
-	}()
+	s.gw.wg.Go(func() { f(life) }) // the reading goroutine is counted until the session has ended
 }
 
 // readLater reads again what log-in could not read (first), or could not be sure of, until it succeeds.

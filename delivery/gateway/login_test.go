@@ -167,11 +167,9 @@ func TestOrigins(t *testing.T) {
 			default:
 				header.Set("Origin", c.origin)
 			}
-			conn, resp, err := websocket.Dial(within(t), r.url, &websocket.DialOptions{HTTPHeader: header})
-			require.Equal(t, c.status, resp.StatusCode)
-			if err == nil {
-				conn.CloseNow()
-			} else {
+			_, status, err := r.knock(header)
+			require.Equal(t, c.status, status)
+			if err != nil {
 				require.Equal(t, 1.0, r.metric("parley_gateway_refused_total", "origin"))
 			}
 		})
@@ -186,9 +184,9 @@ func TestFullAndNotAWebSocket(t *testing.T) {
 	require.Equal(t, http.StatusUpgradeRequired, answer.Code)
 	require.Zero(t, r.gateway.Sessions())
 	d := r.dial("alice", "web")
-	_, resp, err := websocket.Dial(within(t), r.url, nil)
+	_, status, err := r.knock(nil)
 	require.Error(t, err)
-	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.NoError(t, d.Close())
 	eventually(t, func() bool { return r.gateway.Sessions() == 0 }, func() string { return "the place was not given back" })
 	r.dial("alice", "web")
@@ -199,7 +197,7 @@ func TestLogout(t *testing.T) {
 	r := newRig(t)
 	r.register("alice")
 	d := r.dial("alice", "web")
-	require.NoError(t, d.Logout(within(t), "bye"))
+	d.logout()
 	eventually(t, func() bool { return r.metric("parley_gateway_sessions") == 0 }, func() string { return "still there" })
 	require.Equal(t, 1.0, r.metric("parley_gateway_closes_total", "logout"))
 	require.Empty(t, r.users.Devices(key(r, "alice")))

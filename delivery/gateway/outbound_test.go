@@ -126,8 +126,10 @@ func TestOutboundCloseComesLast(t *testing.T) {
 		size int
 		read bool
 	}{
-		{"reads", true, 100, true}, {"reads, no raw connection", false, 100, true},
-		{"does not read", true, 8 << 20, false}, {"does not read, no raw connection", false, 8 << 20, false},
+		{"reads", true, 100, true},
+		{"reads, no raw connection", false, 100, true},
+		{"does not read", true, 8 << 20, false},
+		{"does not read, no raw connection", false, 8 << 20, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for range 20 {

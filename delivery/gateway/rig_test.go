@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -219,6 +221,7 @@ type rig struct {
 	app      domain.AppID
 	config   gateway.Config
 	users    *directory.Directory
+	router   *router.Router
 	gateway  *gateway.Gateway
 	registry *prometheus.Registry
 	server   *httptest.Server
@@ -249,6 +252,7 @@ func newRig(t *testing.T, change ...func(*gateway.Config)) *rig {
 func (r *rig) start(change ...func(*gateway.Config)) {
 	r.registry, r.users = prometheus.NewRegistry(), directory.New()
 	route := router.New(r.users, shared.owners.Partitions(), router.NewMetrics(r.registry))
+	r.router = route
 	r.config = gateway.Config{
 		Settings: settings(), Limits: message.DefaultLimits, Owners: shared.owners, Reads: reads{shared.queries, shared.runner},
 		Apps: apps{shared.control}, Tokens: shared.signer, Directory: r.users, Router: route, Store: shared.store,
@@ -281,6 +285,25 @@ func (r *rig) start(change ...func(*gateway.Config)) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// settled waits until all that was accepted is routed and in the read models: who logs in now has missed it.
+func (r *rig) settled() {
+	r.t.Helper()
+	positions := map[domain.Partition]domain.Index{}
+	for i, p := range shared.owners.Partitions() {
+		positions[p] = shared.owners.Positions()[i].Index
+	}
+	require.NoError(r.t, reads{shared.queries, shared.runner}.WaitMemberships(within(r.t), positions))
+	eventually(r.t, func() bool {
+		for p, at := range r.router.Positions() {
+			if at < positions[p] {
+				return false
+			}
+		}
+		return true
+	}, func() string { return "the router is behind" })
+	time.Sleep(2 * time.Millisecond) // the last commit is being routed
 }
 
 // submit has a command decided, and fails the test when it is refused.
@@ -439,11 +462,18 @@ func (d *device) ended() (websocket.StatusCode, string) {
 	case <-time.After(10 * time.Second):
 		d.t.Fatal("the socket is still open")
 	}
-	var e websocket.CloseError
-	if errors.As(d.Err(), &e) {
+	if e, ok := errors.AsType[websocket.CloseError](d.Err()); ok {
 		return e.Code, e.Reason
 	}
 	return -1, d.Err().Error()
+}
+
+// logout logs the device out. The server may be the first to close.
+func (d *device) logout() {
+	d.t.Helper()
+	if err := d.Logout(within(d.t), "bye"); err != nil {
+		require.ErrorIs(d.t, err, net.ErrClosed)
+	}
 }
 
 func within(t *testing.T) context.Context {
@@ -495,14 +525,22 @@ type raw struct {
 
 func (r *rig) raw() *raw {
 	r.t.Helper()
-	conn, resp, err := websocket.Dial(within(r.t), r.url, nil)
+	conn, _, err := r.knock(nil)
 	require.NoError(r.t, err)
+	conn.SetReadLimit(1 << 20)
+	return &raw{r.t, conn}
+}
+
+// knock opens a socket, or tells with which status it was refused.
+func (r *rig) knock(header http.Header) (conn *websocket.Conn, status int, err error) {
+	conn, resp, err := websocket.Dial(within(r.t), r.url, &websocket.DialOptions{HTTPHeader: header})
+	if err == nil {
+		r.t.Cleanup(func() { conn.CloseNow() })
+	}
 	if resp.Body != nil {
 		resp.Body.Close()
 	}
-	conn.SetReadLimit(1 << 20)
-	r.t.Cleanup(func() { conn.CloseNow() })
-	return &raw{r.t, conn}
+	return conn, resp.StatusCode, err
 }
 
 // rawLogin is a raw socket that has logged in.
@@ -571,8 +609,7 @@ func (w *raw) closed() (websocket.StatusCode, string) {
 	w.t.Helper()
 	for {
 		if _, _, err := w.conn.Read(within(w.t)); err != nil {
-			var e websocket.CloseError
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[websocket.CloseError](err); ok {
 				return e.Code, e.Reason
 			}
 			return -1, err.Error()
@@ -612,3 +649,5 @@ func (o *changingOwners) Heads(ctx context.Context, ids []domain.StreamID) ([]do
 	})
 	return rows, err
 }
+
+func text(from, to, msg string) []byte { return must(client.TextBody(from, to, msg, nil)) }

@@ -81,8 +81,11 @@ func TestTypedErrors(t *testing.T) {
 		{"deleted user", msync.Outgoing{To: "gone", Payload: text}, msync.Status_FAIL, "username gone doesn't exist!"},         // 204
 		{"no name at all", msync.Outgoing{To: "no name", Payload: text}, msync.Status_FAIL, "username no name doesn't exist!"}, // 204
 		{"online only to nobody", msync.Outgoing{To: "nobody", Payload: text, RouteType: msync.Meta_ROUTE_ONLINE}, msync.Status_FAIL, "username nobody doesn't exist!"},
-		{"too large", msync.Outgoing{To: "bob", Payload: must(client.TextBody("alice", "bob", strings.Repeat("x", 6000), nil))},
-			msync.Status_PERMISSION_DENIED, "Sorry, data is too large"}, // 511
+		{
+			"too large",
+			msync.Outgoing{To: "bob", Payload: must(client.TextBody("alice", "bob", strings.Repeat("x", 6000), nil))},
+			msync.Status_PERMISSION_DENIED, "Sorry, data is too large",
+		}, // 511
 		{"online only too large", msync.Outgoing{
 			To: "bob", RouteType: msync.Meta_ROUTE_ONLINE, Payload: must(client.TextBody("alice", "bob", strings.Repeat("x", 6000), nil)),
 		}, msync.Status_PERMISSION_DENIED, "Sorry, data is too large"},
@@ -91,8 +94,11 @@ func TestTypedErrors(t *testing.T) {
 		{"join of a room", msync.Outgoing{To: "r1", NS: msync.Meta_MUC, Payload: []byte{0x08, 1}}, msync.Status_FAIL, "grpID r1 does not exist!"},                   // 705
 		{"recall", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_RECALL)}, msync.Status_FAIL, "message recall disabled"},                              // 505
 		{"edit", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_EDIT)}, msync.Status_FAIL, "Sorry, edit is not available"},                             // 505
-		{"receipt of nothing", msync.Outgoing{To: "bob", Payload: must(client.ReceiptBody(msync.MessageBody_READ_ACK, "alice", "bob", 12345<<12))},
-			msync.Status_PERMISSION_DENIED_EXTERNAL, "no such message"}, // 502
+		{
+			"receipt of nothing",
+			msync.Outgoing{To: "bob", Payload: must(client.ReceiptBody(msync.MessageBody_READ_ACK, "alice", "bob", 12345<<12))},
+			msync.Status_PERMISSION_DENIED_EXTERNAL, "no such message",
+		}, // 502
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.out.NS == 0 {

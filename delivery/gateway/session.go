@@ -66,7 +66,6 @@ type session struct {
 	pulledAt  atomic.Int64 // Unix ms of the last pull while the first sync goes on; 0: it does not
 	loggedIn  atomic.Bool
 	closed    atomic.Bool
-	reason    atomic.Pointer[closeReason] // why it was closed
 
 	// Set at log-in, constant from then on.
 	key    directory.Key
@@ -173,7 +172,10 @@ func (s *session) frame(buf []byte) closeReason {
 		if s.loggedIn.Load() {
 			return closeOrder
 		}
-		return s.login(&fr)
+		// A log-in calls deep. On its own goroutine it leaves the stack of this one as small as an idle socket needs it.
+		done := make(chan closeReason)
+		go func() { done <- s.login(&fr) }()
+		return <-done
 	}
 	if !s.loggedIn.Load() {
 		return closeOrder
@@ -208,7 +210,7 @@ func (s *session) write(c msync.MSync_Command, frame func(dst []byte) []byte) {
 	s.gw.metrics.framesOut.inc(c)
 	s.gw.metrics.bytesOut.Add(float64(len(buf)))
 	// An error closes the connection; the reading goroutine sees that.
-	_ = s.conn.Write(context.Background(), websocket.MessageBinary, buf) //nolint:errcheck // see above
+	_ = s.conn.Write(context.Background(), websocket.MessageBinary, buf)
 	putBuffer(buf)
 }
 
@@ -255,7 +257,6 @@ func (s *session) close(reason closeReason) {
 
 // noteClose counts and logs why the session was closed, once.
 func (s *session) noteClose(reason closeReason) {
-	s.reason.Store(&reason)
 	s.gw.metrics.closes.WithLabelValues(string(reason)).Inc()
 	if s.loggedIn.Load() {
 		s.gw.log.Debug("session closed", "reason", string(reason), "app", s.key.App, "user", s.key.User, "resource", s.info.Resource)
@@ -279,19 +280,7 @@ func (s *session) end() {
 	}
 	s.gw.cfg.Directory.Detach(s.key, s)
 	s.gw.metrics.sessions.Dec()
-	s.gw.devices.detach(s.device, marks, s.silentSince())
-}
-
-// silentSince returns when the client was last heard of, if it was closed because of that, else 0.
-func (s *session) silentSince() time.Time {
-	switch reason := s.reason.Load(); {
-	case reason == nil:
-		return time.Time{}
-	case *reason == closeUnacked, *reason == closeIdle, *reason == closeSlow:
-		return time.UnixMilli(s.lastRead.Load())
-	default:
-		return time.Time{}
-	}
+	s.gw.devices.detach(s.device, marks, time.UnixMilli(s.lastRead.Load()))
 }
 
 // leftover returns where the socket stood in the queues in which something is not acknowledged.

@@ -201,6 +201,7 @@ func TestRateLimits(t *testing.T) {
 	require.Equal(t, 401, r.do("GET", "~/users", "forged", nil).status, "who may not call takes nothing from the bucket")
 	require.Equal(t, 404, get("~/sdk/user/x/user_channels/list"), "another API has its own")
 	other := newRig(t)
+	other.server = r.server
 	require.Equal(t, 200, other.do("GET", "~/users", other.token, nil).status, "another app has its own")
 	now = now.Add(time.Second)
 	require.Equal(t, []int{200, 200, 429}, []int{get("~/users"), get("~/users"), get("~/users")})

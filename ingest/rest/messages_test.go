@@ -219,6 +219,8 @@ func TestHistoryOfANameMadeAnew(t *testing.T) {
 	r.ok("DELETE", "~/users/bo", nil)
 	r.user("bo")
 	require.Equal(t, page{last: true}, r.history("bo", "ana", nil))
+	r.ok("POST", "~/messages/users", map[string]any{"from": "ana", "to": []string{"bo"}, "type": "cmd", "body": map[string]any{"action": "x"}})
+	require.Empty(t, r.channels("bo", ""), "a member from here on, and nothing to show yet")
 	fresh := r.text("ana", "bo", "new")
 	require.Equal(t, []string{fresh}, r.history("bo", "ana", nil).ids)
 	require.Equal(t, []string{fresh, old}, r.history("ana", "bo", nil).ids)

@@ -2,6 +2,8 @@ package rest_test
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +37,29 @@ func TestRegisterAndGet(t *testing.T) {
 	for _, method := range []string{"GET", "DELETE"} {
 		a := r.do(method, "~/users/ana.b_-1", r.token, nil)
 		require.Equal(t, []any{404, "service_resource_not_found"}, []any{a.status, a.json["error"]})
+	}
+}
+
+// Of two who register a name at the same time one gets it, and the other learns that it is taken.
+func TestRegistrationsRace(t *testing.T) {
+	r := newRig(t)
+	const callers = 8
+	answers := make([]answer, callers)
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			answers[i] = r.do("POST", "~/users", "", map[string]any{"username": "same", "password": fmt.Sprintf("p%d", i)})
+		})
+	}
+	wg.Wait()
+	winner := slices.IndexFunc(answers, func(a answer) bool { return a.status == 200 })
+	require.GreaterOrEqual(t, winner, 0)
+	for i, a := range answers {
+		if i != winner {
+			refused(t, a, 400, "duplicate_unique_property_exists")
+		}
+		login := r.do("POST", "~/token", "", map[string]any{"grant_type": "password", "username": "same", "password": fmt.Sprintf("p%d", i)})
+		require.Equal(t, i == winner, login.status == 200, "only the winner's password counts")
 	}
 }
 

@@ -166,10 +166,12 @@ process_cpu_seconds_total 12.5
 process_resident_memory_bytes 1.5e+08
 go_memstats_heap_inuse_bytes 3e+07
 go_memstats_stack_inuse_bytes 1e+06
+parley_shard_tail_commits{partition="0"} 40
+parley_shard_tail_commits{partition="1"} 2
 parley_other{a="b c"} 1
 `
 	got, err := readSample(strings.NewReader(text))
-	want := sample{cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000}
+	want := sample{cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000, tail: 42}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

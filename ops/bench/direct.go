@@ -139,7 +139,7 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 	for _, p := range d.pairs {
 		wg.Go(func() { p.send(ctx) })
 	}
-	warm, own, err := d.afterWarmup(ctx, server)
+	marks, own, err := d.watch(ctx, server)
 	wg.Wait()
 	sent := time.Since(d.start) - d.cfg.Warmup
 	if err != nil {
@@ -152,17 +152,27 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 	}
 	r := d.report(sent)
 	r.ClientCPU = ownCPU() - own
-	r.ServerCPU, r.RSSBefore, r.RSSAfter = last.cpu-warm.cpu, first.rss, last.rss
+	r.ServerCPU, r.RSSBefore, r.RSSAfter = last.cpu-marks[0].cpu, first.rss, last.rss
+	for i := range r.TailByTime {
+		r.TailByTime[i] = marks[i+1].tail
+	}
 	return r, context.Cause(ctx)
 }
 
-// afterWarmup samples the server when the measured part begins.
-func (d *direct) afterWarmup(ctx context.Context, server *process) (sample, time.Duration, error) {
-	if err := sleep(ctx, time.Until(d.start.Add(d.cfg.Warmup))); err != nil {
-		return sample{}, 0, err
+// watch samples the server when the measured part begins and at the end of each quarter, and this process at its beginning.
+func (d *direct) watch(ctx context.Context, server *process) (marks [5]sample, own time.Duration, err error) {
+	for i := range marks {
+		if err := sleep(ctx, time.Until(d.start.Add(d.cfg.Warmup+d.cfg.Duration*time.Duration(i)/4))); err != nil {
+			return marks, own, err
+		}
+		if marks[i], err = server.sample(ctx); err != nil {
+			return marks, own, err
+		}
+		if i == 0 {
+			own = ownCPU()
+		}
 	}
-	s, err := server.sample(ctx)
-	return s, ownCPU(), err
+	return marks, own, nil
 }
 
 // drain waits until every send has its answer and everything acknowledged has arrived, for a bounded time.

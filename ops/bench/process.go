@@ -18,6 +18,7 @@ type sample struct {
 	cpu   time.Duration // user and system, since its start
 	rss   int64         // bytes resident
 	inUse int64         // bytes of heap spans and stacks in use; 0 when the server does not tell
+	tail  int64         // commits after the checkpoints of all partitions
 }
 
 // process reads a server's own measurements from its admin listener.
@@ -73,16 +74,18 @@ const (
 	metricRSS   = "process_resident_memory_bytes"
 	metricHeap  = "go_memstats_heap_inuse_bytes"
 	metricStack = "go_memstats_stack_inuse_bytes"
+	metricTail  = "parley_shard_tail_commits" // one for each partition: they are added up
 )
 
 // readSample finds the metrics in the Prometheus text format. CPU and resident memory must be there.
 func readSample(r io.Reader) (sample, error) {
-	names := []string{metricCPU, metricRSS, metricHeap, metricStack}
+	names := []string{metricCPU, metricRSS, metricHeap, metricStack, metricTail}
 	found := map[string]float64{}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		name, value, ok := strings.Cut(lines.Text(), " ")
+		name, _, _ = strings.Cut(name, "{")
 		if !ok || !slices.Contains(names, name) {
 			continue
 		}
@@ -90,7 +93,7 @@ func readSample(r io.Reader) (sample, error) {
 		if err != nil {
 			return sample{}, fmt.Errorf("%s: %w", name, err)
 		}
-		found[name] = v
+		found[name] += v
 	}
 	for _, name := range names[:2] {
 		if _, ok := found[name]; !ok {
@@ -99,7 +102,7 @@ func readSample(r io.Reader) (sample, error) {
 	}
 	return sample{
 		cpu: time.Duration(found[metricCPU] * float64(time.Second)), rss: int64(found[metricRSS]),
-		inUse: int64(found[metricHeap] + found[metricStack]),
+		inUse: int64(found[metricHeap] + found[metricStack]), tail: int64(found[metricTail]),
 	}, lines.Err()
 }
 

@@ -30,6 +30,7 @@ type DirectReport struct {
 
 	Ack, Arrival  Latency    // from the scheduled time
 	ArrivalByTime [4]Latency // by quarter of the measured time: a queue that grows shows here
+	TailByTime    [4]int64   // commits of the server that are not in its store yet, at the end of each quarter
 	Lag           Latency    // how late this client itself was
 
 	ReceiptsSent, ReceiptsBack, ReceiptsDropped int64
@@ -126,7 +127,7 @@ func (r *DirectReport) Print(w io.Writer) error {
 	row("ack", "%s", r.Ack)
 	row("end to end", "%s", r.Arrival)
 	for i, q := range r.ArrivalByTime {
-		row(fmt.Sprintf("  quarter %d", i+1), "p50 %s  p99 %s", millis(q.P50), millis(q.P99))
+		row(fmt.Sprintf("  quarter %d", i+1), "p50 %s  p99 %s  tail %d commits", millis(q.P50), millis(q.P99), r.TailByTime[i])
 	}
 	row("client's lag", "%s", r.Lag)
 	row("server CPU", "%.1f us a message, %s in all", float64(r.CPUPerMessage().Nanoseconds())/1000, r.ServerCPU.Round(10*time.Millisecond))
