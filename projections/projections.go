@@ -3,6 +3,8 @@
 package projections
 
 import (
+	"parley/projections/groups"
+	"parley/projections/members"
 	"parley/projections/memberships"
 	"parley/projections/messageindex"
 	"parley/projections/profiles"
@@ -13,7 +15,7 @@ import (
 
 // Kinds are all read models.
 func Kinds() []runner.Kind {
-	return []runner.Kind{timeline.Kind, messageindex.Kind, memberships.Kind, profiles.Kind}
+	return []runner.Kind{timeline.Kind, messageindex.Kind, memberships.Kind, profiles.Kind, members.Kind, groups.Kind}
 }
 
 // Tables are all tables of the read models and of the runner.

@@ -67,7 +67,10 @@ func (r reads) Wait(ctx context.Context, p domain.Partition, index domain.Index)
 
 // History implements rest.Reads.
 func (r reads) History(ctx context.Context, q rest.HistoryQuery) (rest.HistoryPage, error) {
-	page, err := r.Queries.History(ctx, queries.HistoryQuery(q))
+	page, err := r.Queries.History(ctx, queries.HistoryQuery{
+		Stream: q.Stream, User: q.User, From: q.From, Until: q.Until, Backward: q.Backward, Start: q.Start, Limit: q.Limit, Kinds: q.Kinds,
+		After: q.After, Before: q.Before,
+	})
 	return rest.HistoryPage(page), err
 }
 

@@ -148,17 +148,15 @@ func (n *node) buildCore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.queries = queries.New(n.store, queries.FeedsFunc(n.recent), n.runner)
+	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
 	return nil
 }
 
-// recent reads a stream's entries from the feed of its partition.
-func (n *node) recent(stream domain.StreamID, from, to domain.Seq) []domain.Event {
+// feedOf finds the feed of a stream's partition.
+func (n *node) feedOf(stream domain.StreamID) (queries.Feed, bool) {
 	p, ok := n.control.SlotMap().Partition(stream)
-	if f := n.feeds[p]; ok && f != nil {
-		return f.Recent(stream, from, to)
-	}
-	return nil
+	f := n.feeds[p]
+	return f, ok && f != nil
 }
 
 // run serves until ctx ends. It returns nil after an orderly stop.

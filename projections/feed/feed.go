@@ -146,3 +146,17 @@ func (f *Feed) Recent(stream domain.StreamID, from, to domain.Seq) []domain.Even
 	defer f.mu.RUnlock()
 	return f.ring.recent(stream, from, to)
 }
+
+// Recalled returns which of the stream's entries from..to were recalled by what the ring has.
+func (f *Feed) Recalled(stream domain.StreamID, from, to domain.Seq) []domain.Seq {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.ring.recalled(nil, stream, from, to)
+}
+
+// Find returns the stream's entry with an id, when the ring has it.
+func (f *Feed) Find(stream domain.StreamID, id domain.T) (domain.Event, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.ring.find(stream, id)
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"parley/domain"
+	"parley/domain/conversation"
 )
 
 // firstSlots is how many slots a ring starts with; it doubles up to its limit, so that idle partitions cost little.
@@ -24,12 +25,19 @@ type ring struct {
 	maxCount  int
 	maxBytes  int
 	last      map[domain.StreamID]domain.Index // of each stream in the ring
+	recalls   map[domain.StreamID][]recall     // in the ring, by stream, oldest first
+}
+
+// recall is a recall in the ring: which commit, and which entry was recalled.
+type recall struct {
+	at  domain.Index
+	seq domain.Seq
 }
 
 func newRing(maxCount, maxBytes int) ring {
 	return ring{
 		slots: make([]slot, firstSlots), low: 1, maxCount: maxCount, maxBytes: maxBytes,
-		last: make(map[domain.StreamID]domain.Index),
+		last: make(map[domain.StreamID]domain.Index), recalls: make(map[domain.StreamID][]recall),
 	}
 }
 
@@ -62,6 +70,11 @@ func (r *ring) push(a domain.Accepted) {
 	}
 	*r.at(a.Index) = slot{Accepted: a, bytes: size, prev: r.last[a.Commit.Stream]}
 	r.last[a.Commit.Stream] = a.Index
+	for i := range a.Commit.Events {
+		if b, ok := a.Commit.Events[i].Body.(conversation.MessageRecalled); ok {
+			r.recalls[a.Commit.Stream] = append(r.recalls[a.Commit.Stream], recall{a.Index, b.MessageSeq})
+		}
+	}
 }
 
 // evict drops the oldest commit.
@@ -70,15 +83,36 @@ func (r *ring) evict() {
 	if s.Commit != nil && r.last[s.Commit.Stream] == r.low {
 		delete(r.last, s.Commit.Stream)
 	}
+	if s.Commit != nil {
+		r.forget(s.Commit.Stream, r.low)
+	}
 	r.bytes -= s.bytes
 	*s = slot{}
 	r.low++
+}
+
+// forget drops the recalls of a commit, the oldest of its stream.
+func (r *ring) forget(stream domain.StreamID, at domain.Index) {
+	all, ok := r.recalls[stream]
+	if !ok {
+		return
+	}
+	n := 0
+	for n < len(all) && all[n].at <= at {
+		n++
+	}
+	if n == len(all) {
+		delete(r.recalls, stream)
+		return
+	}
+	r.recalls[stream] = all[n:]
 }
 
 // clear empties the ring; next is the first index to come.
 func (r *ring) clear(next domain.Index) {
 	clear(r.slots)
 	clear(r.last)
+	clear(r.recalls)
 	r.low, r.high, r.bytes = next, next-1, 0
 }
 
@@ -124,6 +158,34 @@ func (r *ring) recent(stream domain.StreamID, from, to domain.Seq) []domain.Even
 		}
 	}
 	return out
+}
+
+// recalled appends which of the stream's entries from..to the ring has recalls of.
+func (r *ring) recalled(dst []domain.Seq, stream domain.StreamID, from, to domain.Seq) []domain.Seq {
+	for _, c := range r.recalls[stream] {
+		if c.seq >= from && c.seq <= to {
+			dst = append(dst, c.seq)
+		}
+	}
+	return dst
+}
+
+// find returns the stream's entry with an id.
+func (r *ring) find(stream domain.StreamID, id domain.T) (domain.Event, bool) {
+	i, ok := r.last[stream]
+	for ; ok && r.has(i); i = r.at(i).prev {
+		events := r.at(i).Commit.Events
+		if events[0].T > id {
+			continue
+		}
+		for _, ev := range events {
+			if ev.T == id && ev.Seq != 0 {
+				return ev, true
+			}
+		}
+		break
+	}
+	return domain.Event{}, false
 }
 
 // entrySpan returns the first and last seq of a commit's entries, 0 when it has none.

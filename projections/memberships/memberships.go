@@ -1,7 +1,10 @@
 // Package memberships is the read model of a user's conversations: which entries of each the user may see, and what has been read.
 //
-// A row is a conversation of one name; each cell is an absolute value of the incarnation whose MemberAdded came last. A new incarnation's
-// MemberAdded writes every cell, so nothing of the one before shows through, and readers take only rows of the incarnation they ask for.
+// A row is a conversation of one name; each cell is an absolute value of the span that began last. The event that begins a span writes every
+// cell (in groups it carries the spans before it), so nothing of the one before shows through, and readers take only rows of the incarnation
+// they ask for.
+//
+// That a group has ended is no event of each member, and not here: its head says so, and the read model groups.
 package memberships
 
 import (
@@ -22,15 +25,19 @@ var Kind = runner.Kind{
 	Name: Name, New: func(version int) runner.Projection { return New(version) }, Tables: []runner.Pair{Table},
 }
 
-// Cells of Table. All are numbers: 8 bytes, big-endian.
+// Cells of Table. All are numbers of 8 bytes, big-endian, but the last: pairs of them.
 const (
 	cellIncarnation = iota
-	cellFrom        // first entry that the user may see
+	cellFrom        // first entry that reaches the user's devices
 	cellUntil       // 0: still a member; else the last
 	cellFromN       // countable messages before from
 	cellReadN       // countable messages read
 	cellOwn         // countable messages sent
 	cellReadOwn     // how many of those read are the user's own
+	cellHistoryFrom // first entry that the user's history shows; 0: from
+	cellJoined      // T of the event that began the span; 0 in direct conversations
+	cellShield      // 1: the user wants the messages on no device
+	cellEarlier     // the spans before, oldest first: from and until of each
 	cells
 )
 
@@ -51,6 +58,10 @@ var Table = runner.NewPair(table.Table{
 		{Name: "read_n", Type: table.Bytes},
 		{Name: "own", Type: table.Bytes},
 		{Name: "read_own", Type: table.Bytes},
+		{Name: "history_from", Type: table.Bytes},
+		{Name: "joined", Type: table.Bytes},
+		{Name: "shield", Type: table.Bytes},
+		{Name: "earlier", Type: table.Bytes},
 	},
 })
 
@@ -74,38 +85,15 @@ func (p *Projection) Coalesce() bool { return true }
 
 // Apply implements runner.Projection.
 func (p *Projection) Apply(dst []table.Write, a *domain.Accepted) ([]table.Write, error) {
+	w := writer{p: p, stream: a.Commit.Stream, dst: dst}
 	for i := range a.Commit.Events {
 		ev := &a.Commit.Events[i]
-		u, cs := change(ev.Body)
-		if cs == nil {
-			continue
+		w.t = uint64(ev.T)
+		if err := w.apply(ev); err != nil {
+			return w.dst, fmt.Errorf("memberships: %s: %w", ev.Body.EventName(), err)
 		}
-		st, ok := a.Commit.Stream.Parse()
-		if !ok {
-			return dst, fmt.Errorf("memberships: %s of a stream whose id cannot be read", ev.Body.EventName())
-		}
-		dst = append(dst, table.Write{
-			Table: p.table, Partition: p.Partition(st.App, u), Cluster: table.Key(nil).Text(string(a.Commit.Stream)), T: uint64(ev.T), Cells: cs,
-		})
 	}
-	return dst, nil
-}
-
-// change says whose row an event changes, and how. No cells: none.
-func change(body domain.Body) (domain.UserID, []table.Cell) {
-	switch b := body.(type) {
-	case conversation.MemberAdded:
-		return b.User, numbers(
-			cellIncarnation, uint64(b.Incarnation), cellFrom, uint64(b.From), cellUntil, 0,
-			cellFromN, b.N, cellReadN, b.N, cellOwn, 0, cellReadOwn, 0)
-	case conversation.MessageSent:
-		if b.Counted && b.Own > 0 {
-			return b.From, numbers(cellOwn, b.Own)
-		}
-	case conversation.ConversationRead:
-		return b.By, numbers(cellReadN, b.ReadN, cellReadOwn, b.ReadOwn)
-	}
-	return "", nil
+	return w.dst, nil
 }
 
 // numbers makes cells of pairs of column and value.
@@ -128,16 +116,16 @@ func (p *Projection) Partition(app domain.AppID, u domain.UserID) table.Key {
 
 // Key names the row of one membership.
 func (p *Projection) Key(app domain.AppID, u domain.UserID, stream domain.StreamID) table.RowKey {
-	return table.RowKey{Partition: p.Partition(app, u), Cluster: table.Key(nil).Text(string(stream))}
+	return table.RowKey{Partition: p.Partition(app, u), Cluster: make(table.Key, 0, len(stream)+1).Text(string(stream))}
 }
 
-// Membership reads a row. ok is false when it is not of the incarnation, or not whole yet: the MemberAdded comes first in the log, but
+// Membership reads a row. ok is false when it is not of the incarnation, or not whole yet: what begins a span comes first in the log, but
 // stores may show a later cell before it.
 func (p *Projection) Membership(row table.Row, inc domain.Incarnation) (m conversation.Membership, ok bool, err error) {
 	if !row.Found() {
 		return m, false, nil
 	}
-	var v [cells]uint64
+	var v [cellEarlier]uint64
 	for i := range v {
 		cell := row.Cells[i]
 		if cell.T == 0 {
@@ -158,5 +146,31 @@ func (p *Projection) Membership(row table.Row, inc domain.Incarnation) (m conver
 	}
 	m.Stream, m.From, m.Until = domain.StreamID(stream), domain.Seq(v[cellFrom]), domain.Seq(v[cellUntil])
 	m.FromN, m.ReadN, m.Own, m.ReadOwn = v[cellFromN], v[cellReadN], v[cellOwn], v[cellReadOwn]
-	return m, true, nil
+	if v[cellJoined] != 0 {
+		m.Incarnation, m.HistoryFrom, m.Joined = inc, domain.Seq(v[cellHistoryFrom]), domain.T(v[cellJoined])
+		m.Shield = v[cellShield] != 0
+		m.Earlier, err = decodeSpans(row.Cells[cellEarlier].Value)
+	}
+	return m, err == nil, err
+}
+
+// encodeSpans returns the value of cellEarlier.
+func encodeSpans(spans []conversation.Span) []byte {
+	out := make([]byte, 0, 16*len(spans))
+	for _, s := range spans {
+		out = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(out, uint64(s.From)), uint64(s.Until))
+	}
+	return out
+}
+
+func decodeSpans(b []byte) (out []conversation.Span, err error) {
+	if len(b)%16 != 0 {
+		return nil, fmt.Errorf("memberships: spans of %d bytes", len(b))
+	}
+	for ; len(b) > 0; b = b[16:] {
+		out = append(out, conversation.Span{
+			From: domain.Seq(binary.BigEndian.Uint64(b)), Until: domain.Seq(binary.BigEndian.Uint64(b[8:])),
+		})
+	}
+	return out, nil
 }

@@ -16,11 +16,12 @@ const MaxEntries = 500
 
 // line is an entry of a stream, from the timeline (row) or from the feed (event).
 type line struct {
-	seq     domain.Seq
-	history bool
-	kind    message.Kind
-	row     timeline.Entry
-	event   *domain.Event
+	seq      domain.Seq
+	history  bool
+	kind     message.Kind
+	recalled bool
+	row      timeline.Entry
+	event    *domain.Event
 }
 
 func lineOf(ev *domain.Event) line {
@@ -31,7 +32,16 @@ func lineOf(ev *domain.Event) line {
 	return l
 }
 
-// decode returns the entry's event.
+// shown returns the entry's event as readers may have it: without a body when the message was recalled.
+func (l line) shown() (domain.Event, error) {
+	ev, err := l.decode()
+	if l.recalled {
+		ev.Body = nil
+	}
+	return ev, err
+}
+
+// decode returns the entry's event. Of one that was recalled only who sent it, and to whom, is sure to be there.
 func (l line) decode() (domain.Event, error) {
 	if l.event != nil {
 		return *l.event, nil
@@ -41,6 +51,8 @@ func (l line) decode() (domain.Event, error) {
 
 // Entries returns the entries of a stream from..to, in order and without a hole: at most limit and about maxBytes of them, at least one
 // when it is there. They end before the first that neither the timeline nor the feed has yet. They are shared and must not be changed.
+//
+// A message that was recalled comes as an event without a body (nil), which nobody is to see: only its seq and id are left.
 func (q *Queries) Entries(
 	ctx context.Context, stream domain.StreamID, from, to domain.Seq, limit, maxBytes int,
 ) ([]domain.Event, error) {
@@ -55,7 +67,7 @@ func (q *Queries) Entries(
 	out := make([]domain.Event, 0, len(lines))
 	size := 0
 	for _, l := range lines {
-		ev, err := l.decode()
+		ev, err := l.shown()
 		if err != nil {
 			return nil, fmt.Errorf("read entries: %w", err)
 		}
@@ -68,9 +80,23 @@ func (q *Queries) Entries(
 	return out, nil
 }
 
-// lines returns the entries from..to up to the first that is missing: from the feed if it has all from `from` on, else from the timeline
-// and then from the feed, which has what the timeline does not have yet.
+// lines returns the entries from..to up to the first that is missing, knowing what was recalled by the timeline or by the feed.
 func (q *Queries) lines(ctx context.Context, stream domain.StreamID, from, to domain.Seq) ([]line, error) {
+	out, err := q.standing(ctx, stream, from, to)
+	if err != nil || len(out) == 0 {
+		return out, err
+	}
+	// Asked last: what is recalled while the entries are read is known, too.
+	for _, seq := range q.feeds.Recalled(stream, from, out[len(out)-1].seq) {
+		l := &out[seq-from]
+		l.recalled, l.history = true, false
+	}
+	return out, nil
+}
+
+// standing returns the entries from..to up to the first that is missing: from the feed if it has all from `from` on, else from the timeline
+// and then from the feed, which has what the timeline does not have yet.
+func (q *Queries) standing(ctx context.Context, stream domain.StreamID, from, to domain.Seq) ([]line, error) {
 	out := q.recent(nil, stream, from, to)
 	if len(out) > 0 {
 		return out, nil
@@ -91,7 +117,7 @@ func (q *Queries) lines(ctx context.Context, stream domain.StreamID, from, to do
 			if !ok || e.Seq != next {
 				return q.recent(out, stream, next, to), nil
 			}
-			out = append(out, line{seq: e.Seq, history: e.History, kind: e.Kind, row: e})
+			out = append(out, line{seq: e.Seq, history: e.History && !e.Recalled, kind: e.Kind, recalled: e.Recalled, row: e})
 			next++
 		}
 		if next <= end {

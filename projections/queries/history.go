@@ -8,8 +8,6 @@ import (
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/domain/message"
-	"parley/projections/messageindex"
-	"parley/schemas/table"
 )
 
 // Bounds of History.
@@ -30,6 +28,7 @@ type HistoryQuery struct {
 	Start    domain.MessageID // go on behind this message or cursor; 0: from Until (backward) or From
 	Limit    int              // 1 to MaxHistory
 	Kinds    []message.Kind   // nil: all
+	Sender   domain.UserID    // only what this user sent; empty: whoever sent it
 	After    domain.T         // only messages from this instant on (domain.TAt); 0: open
 	Before   domain.T         // only messages before it; 0: open
 }
@@ -44,7 +43,7 @@ type HistoryPage struct {
 	Last bool
 }
 
-// History returns a page of a stream's messages: only what is shown in history, and to this user. A page may be short, or empty, without
+// History returns a page of a stream's messages: only what is shown in history, to this user, and not recalled. A page may be short, or empty, without
 // being the last: then the bound on the work of a call was reached, and Next goes on.
 func (q *Queries) History(ctx context.Context, hq HistoryQuery) (HistoryPage, error) {
 	h := history{HistoryQuery: hq, q: q}
@@ -183,7 +182,7 @@ func (h *history) take(lines []line) (full bool, err error) {
 			return false, err
 		}
 		h.looked = l
-		if !conversation.ShownTo(&ev, h.User) {
+		if !conversation.ShownTo(&ev, h.User) || !h.isFrom(&ev) {
 			continue
 		}
 		if h.found = append(h.found, ev); len(h.found) > h.Limit {
@@ -191,6 +190,12 @@ func (h *history) take(lines []line) (full bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// isFrom tells whether the sender is the one asked for.
+func (h *history) isFrom(ev *domain.Event) bool {
+	b, ok := ev.Body.(conversation.MessageSent)
+	return h.Sender == "" || ok && b.From == h.Sender
 }
 
 func (h *history) page() HistoryPage {
@@ -206,34 +211,4 @@ func (h *history) page() HistoryPage {
 		p.Next = h.Start
 	}
 	return p
-}
-
-// place finds a message by its id; an empty stream: not there.
-func (q *Queries) place(ctx context.Context, id domain.MessageID) (domain.StreamID, domain.Seq, error) {
-	ix := q.index()
-	rows, err := q.store.Get(ctx, messageindex.Table.Of(ix.Version()), []table.RowKey{ix.Key(id)})
-	if err != nil {
-		return "", 0, err
-	}
-	stream, seq, _, err := ix.Place(rows[0])
-	return stream, seq, err
-}
-
-// MessageByID returns a message as it stands, and where it is. The error has code NotFound when there is none (yet).
-func (q *Queries) MessageByID(ctx context.Context, id domain.MessageID) (domain.StreamID, domain.Event, error) {
-	stream, seq, err := q.place(ctx, id)
-	if err != nil {
-		return "", domain.Event{}, fmt.Errorf("find message: %w", err)
-	}
-	if stream == "" {
-		return "", domain.Event{}, domain.Refuse(domain.NotFound, "no such message")
-	}
-	events, err := q.Entries(ctx, stream, seq, seq, 1, 1)
-	if err != nil {
-		return "", domain.Event{}, fmt.Errorf("find message: %w", err)
-	}
-	if len(events) == 0 {
-		return "", domain.Event{}, domain.Refuse(domain.NotFound, "no such message")
-	}
-	return stream, events[0], nil
 }

@@ -3,6 +3,7 @@
 // What must hold:
 //
 //   - Entries never skips a seq: a page ends before the first entry that neither the timeline nor the feed has yet.
+//   - The content of a recalled message is not in any answer, as soon as the recall has been acknowledged.
 //   - Every call is bounded: in rows read, in bytes returned, or by a page and a cursor.
 //   - Every read is of the version that was active when the call began.
 package queries
@@ -11,6 +12,8 @@ import (
 	"context"
 
 	"parley/domain"
+	"parley/projections/groups"
+	"parley/projections/members"
 	"parley/projections/memberships"
 	"parley/projections/messageindex"
 	"parley/projections/profiles"
@@ -28,6 +31,10 @@ type Store interface {
 type Feeds interface {
 	// Recent returns the stream's entries from..to that it has, starting with from and without a hole; nothing when it does not have from.
 	Recent(stream domain.StreamID, from, to domain.Seq) []domain.Event
+	// Recalled returns which of the stream's entries from..to were recalled by what it has.
+	Recalled(stream domain.StreamID, from, to domain.Seq) []domain.Seq
+	// Find returns the stream's entry with an id; ok is false when it does not have it.
+	Find(stream domain.StreamID, id domain.T) (ev domain.Event, ok bool)
 }
 
 // Versions knows which version of a read model is to be read, and how far it has come.
@@ -67,4 +74,12 @@ func (q *Queries) memberships() *memberships.Projection {
 
 func (q *Queries) profiles() *profiles.Projection {
 	return profiles.New(q.versions.Active(profiles.Name))
+}
+
+func (q *Queries) members() *members.Projection {
+	return members.New(q.versions.Active(members.Name))
+}
+
+func (q *Queries) groups() *groups.Projection {
+	return groups.New(q.versions.Active(groups.Name))
 }

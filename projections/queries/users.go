@@ -20,7 +20,8 @@ const (
 	maxDays        = 100   // days looked at for a page
 )
 
-// Memberships returns the conversations of one incarnation of a user: at most MaxMemberships, in the order of their ids.
+// Memberships returns the conversations of one incarnation of a user: at most MaxMemberships, in the order of their ids. Those that the user
+// has left are among them (Until). That a group has ended is not in them, so that they are one read: its head knows (Closed), and Membership.
 func (q *Queries) Memberships(
 	ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation,
 ) ([]conversation.Membership, error) {
@@ -49,7 +50,8 @@ func (q *Queries) Memberships(
 	return out, nil
 }
 
-// Membership returns one conversation of an incarnation of a user; ok is false when the user has no part in it.
+// Membership returns one conversation of an incarnation of a user; ok is false when the user has no part in it, and never had. In a group
+// that has ended, those who were members until then have its last entry as Until.
 func (q *Queries) Membership(
 	ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation, stream domain.StreamID,
 ) (m conversation.Membership, ok bool, err error) {
@@ -59,7 +61,18 @@ func (q *Queries) Membership(
 		return m, false, fmt.Errorf("read membership: %w", err)
 	}
 	rows[0].Cluster = p.Key(app, u, stream).Cluster
-	return p.Membership(rows[0], inc)
+	m, ok, err = p.Membership(rows[0], inc)
+	if err != nil || !ok || m.Joined == 0 || m.Until != 0 {
+		return m, ok, err
+	}
+	all, err := q.GroupsOf(ctx, []domain.StreamID{stream})
+	if err != nil {
+		return m, false, err
+	}
+	if g := all[stream]; g.Ended != 0 {
+		m.Until, m.T = g.Ended, g.Changed
+	}
+	return m, true, nil
 }
 
 // Users returns a page of an app's users in the order of their registration, without deleted ones, and the cursor of the next page. An

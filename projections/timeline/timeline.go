@@ -2,9 +2,13 @@
 //
 // A row is the entry as it stands: an entry that changes later (a recall, an edit) is the same row with a higher t. The row's bytes are one
 // event of the log's schema, so seq and id are inside.
+//
+// The row of a recalled message holds no content any more: the recall writes an event of its own over it, which says only who sent the
+// message and who may see it, and marks the row. It does so whichever is applied first.
 package timeline
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"parley/domain"
@@ -28,8 +32,9 @@ const BucketSize = 2000
 
 // Cells of Table.
 const (
-	cellEvent = iota // one event, as schemas/event encodes it
-	cellFlags        // flags, then the kind of message
+	cellEvent    = iota // one event, as schemas/event encodes it
+	cellFlags           // flags, then the kind of message
+	cellRecalled        // the T of the recall, 8 bytes, big-endian
 )
 
 // Bits of the flags.
@@ -44,7 +49,7 @@ var Table = runner.NewPair(table.Table{
 		{Name: "bucket", Type: table.Uint64},
 	},
 	Cluster: []table.Field{{Name: "seq", Type: table.Uint64}},
-	Cells:   []table.Field{{Name: "event", Type: table.Bytes}, {Name: "flags", Type: table.Bytes}},
+	Cells:   []table.Field{{Name: "event", Type: table.Bytes}, {Name: "flags", Type: table.Bytes}, {Name: "recalled", Type: table.Bytes}},
 })
 
 // Projection writes Table.
@@ -62,7 +67,7 @@ func (p *Projection) Name() string { return Name }
 // Version implements runner.Projection.
 func (p *Projection) Version() int { return p.version }
 
-// Apply implements runner.Projection: one row for each entry.
+// Apply implements runner.Projection: one row for each entry, and for a recall that of its message, too.
 func (p *Projection) Apply(dst []table.Write, a *domain.Accepted) ([]table.Write, error) {
 	for i := range a.Commit.Events {
 		ev := &a.Commit.Events[i]
@@ -73,8 +78,27 @@ func (p *Projection) Apply(dst []table.Write, a *domain.Accepted) ([]table.Write
 			return dst, fmt.Errorf("timeline: entry %d of a commit has no body", ev.Seq)
 		}
 		dst = append(dst, p.write(a.Commit.Stream, ev))
+		if b, ok := ev.Body.(conversation.MessageRecalled); ok {
+			if b.MessageSeq == 0 || b.MessageSeq >= ev.Seq {
+				return dst, fmt.Errorf("timeline: entry %d recalls entry %d", ev.Seq, b.MessageSeq)
+			}
+			dst = append(dst, p.recall(a.Commit.Stream, &b, ev.T))
+		}
 	}
 	return dst, nil
+}
+
+// recall takes the content out of a message's row.
+func (p *Projection) recall(stream domain.StreamID, b *conversation.MessageRecalled, t domain.T) table.Write {
+	key := p.Key(stream, b.MessageSeq)
+	left := domain.Event{T: b.Message, Seq: b.MessageSeq, Body: conversation.MessageSent{From: b.From, Audience: b.Audience}}
+	return table.Write{
+		Table: p.table, Partition: key.Partition, Cluster: key.Cluster, T: uint64(t),
+		Cells: []table.Cell{
+			{Column: cellEvent, Value: event.AppendEvent(nil, &left)},
+			{Column: cellRecalled, Value: binary.BigEndian.AppendUint64(nil, uint64(t))},
+		},
+	}
 }
 
 func (p *Projection) write(stream domain.StreamID, ev *domain.Event) table.Write {
@@ -95,10 +119,14 @@ func (p *Projection) write(stream domain.StreamID, ev *domain.Event) table.Write
 
 // eventRoom is about how many bytes an event takes encoded.
 func eventRoom(ev *domain.Event) int {
-	if b, ok := ev.Body.(conversation.MessageSent); ok {
+	switch b := ev.Body.(type) {
+	case conversation.MessageSent:
 		return 160 + len(b.Body) + len(b.Ext)
+	case conversation.MessageRecalled:
+		return 160 + len(b.Body) + len(b.Ext)
+	default:
+		return 160
 	}
-	return 160
 }
 
 // flags returns the value of cellFlags.
@@ -140,10 +168,11 @@ func (p *Projection) Key(stream domain.StreamID, seq domain.Seq) table.RowKey {
 
 // Entry is a row as read. The zero Entry is no row.
 type Entry struct {
-	Seq     domain.Seq
-	History bool
-	Kind    message.Kind
-	encoded []byte
+	Seq      domain.Seq
+	History  bool
+	Kind     message.Kind
+	Recalled bool // the event says only who sent it, and to whom
+	encoded  []byte
 }
 
 // Entry reads a row. ok is false for a row without its event: not written yet, or only half.
@@ -157,7 +186,8 @@ func (p *Projection) Entry(row table.Row) (e Entry, ok bool, err error) {
 	}
 	f := row.Cells[cellFlags].Value
 	return Entry{
-		Seq: domain.Seq(seq), History: f[0]&flagHistory != 0, Kind: message.Kind(f[1]), encoded: row.Cells[cellEvent].Value,
+		Seq: domain.Seq(seq), History: f[0]&flagHistory != 0, Kind: message.Kind(f[1]), Recalled: row.Cells[cellRecalled].T != 0,
+		encoded: row.Cells[cellEvent].Value,
 	}, true, nil
 }
 
