@@ -40,6 +40,8 @@ func (Rules) Needs(dst []domain.PartID, _ domain.Stream, cmd domain.Command) []d
 		return needSends(append(dst, MemberPart(c.Sender.User)), &c.Sender)
 	case ReadConversation:
 		return needSends(append(dst, MemberPart(c.Sender.User)), &c.Sender)
+	case RecallMessage:
+		return needSends(append(dst, MemberPart(c.Sender.User)), &c.Sender)
 	default:
 		return dst
 	}
@@ -53,8 +55,8 @@ func needSends(dst []domain.PartID, s *Sender) []domain.PartID {
 }
 
 // Decide implements domain.Rules. It refuses with BadRequest, TooLarge, UserNotFound, TokenRevoked (the sender's account was made anew since)
-// and NotFound (a receipt for what is not there).
-func (r Rules) Decide(st domain.Stream, v domain.View, cmd domain.Command, _ time.Time) (domain.Decision, error) {
+// and NotFound (a receipt or recall of what is not there); a recall also with Forbidden, RecallOff and RecallTooLate.
+func (r Rules) Decide(st domain.Stream, v domain.View, cmd domain.Command, now time.Time) (domain.Decision, error) {
 	switch c := cmd.(type) {
 	case SendMessage:
 		return r.send(st, v, &c)
@@ -74,6 +76,8 @@ func (r Rules) Decide(st domain.Stream, v domain.View, cmd domain.Command, _ tim
 		})
 	case ReadConversation:
 		return readAll(st, v, &c)
+	case RecallMessage:
+		return recallDirect(st, v, &c, now)
 	default:
 		return domain.Decision{}, domain.Refuse(domain.Unsupported, "not a wish about a direct conversation")
 	}
@@ -167,14 +171,11 @@ func admit(st domain.Stream, v domain.View, s *Sender, to *Recipient, m *Member)
 	if !validResource(s.Resource) || !validResource(to.Resource) {
 		return d, true, domain.Refuse(domain.BadRequest, "bad resource")
 	}
-	if s.ClientID != 0 {
-		sends, _ := v.Part(SendsPart(s.User, s.Resource)).(*Sends)
-		if first, ok := sends.Find(s.ClientID, s.Hash); ok {
-			return domain.Decision{Repeat: true, Seq: first.Seq, T: first.T}, true, nil
-		}
+	if d, ok := repeated(v, s); ok {
+		return d, true, nil
 	}
 	if m != nil && s.Incarnation > 0 && s.Incarnation < m.Incarnation {
-		return d, true, domain.Refuse(domain.TokenRevoked, "the account was registered anew")
+		return d, true, errAnew
 	}
 	return d, false, nil
 }

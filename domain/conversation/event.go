@@ -93,7 +93,9 @@ func (MemberAdded) IsEntry() bool      { return false }
 func (MessageSent) IsEntry() bool      { return true }
 func (MessageDelivered) IsEntry() bool { return true }
 func (MessageRead) IsEntry() bool      { return true }
-func (ConversationRead) IsEntry() bool { return true }
+
+// IsEntry implements domain.Entry. In a group it is an aside: no other user has to know.
+func (b ConversationRead) IsEntry() bool { return b.To != "" }
 
 func (MemberAdded) isEvent()      {}
 func (MessageSent) isEvent()      {}

@@ -5,9 +5,15 @@ import "parley/domain"
 // Touches implements domain.Rules.
 func (Rules) Touches(dst []domain.PartID, _ domain.Stream, ev *domain.Event) []domain.PartID {
 	dst = append(dst, domain.PartHead)
-	switch b := ev.Body.(type) {
-	case MemberAdded:
+	if b, ok := ev.Body.(MemberAdded); ok {
 		return append(dst, MemberPart(b.User))
+	}
+	return touchSaid(dst, ev)
+}
+
+// touchSaid appends the parts that what is said in a conversation changes.
+func touchSaid(dst []domain.PartID, ev *domain.Event) []domain.PartID {
+	switch b := ev.Body.(type) {
 	case MessageSent:
 		if b.Counted && b.Own > 0 {
 			dst = append(dst, MemberPart(b.From))
@@ -19,6 +25,8 @@ func (Rules) Touches(dst []domain.PartID, _ domain.Stream, ev *domain.Event) []d
 		return touchSends(dst, b.By, b.ByResource, b.ClientID)
 	case ConversationRead:
 		return touchSends(append(dst, MemberPart(b.By)), b.By, b.ByResource, b.ClientID)
+	case MessageRecalled:
+		return touchSends(dst, b.By, b.ByResource, b.ClientID)
 	default:
 		return dst
 	}
@@ -103,6 +111,8 @@ func evolveSends(id domain.PartID, row *Sends, ev *domain.Event) *Sends {
 	case MessageRead:
 		user, device, send.ClientID, send.Hash = b.By, b.ByResource, b.ClientID, b.Hash
 	case ConversationRead:
+		user, device, send.ClientID, send.Hash = b.By, b.ByResource, b.ClientID, b.Hash
+	case MessageRecalled:
 		user, device, send.ClientID, send.Hash = b.By, b.ByResource, b.ClientID, b.Hash
 	}
 	if send.ClientID == 0 || !isSends(id, user, device) {

@@ -113,7 +113,7 @@ type LeaveGroup struct{ By Actor }
 // with the reason of the first.
 type RemoveMembers struct {
 	By    Actor
-	Users []domain.UserID
+	Users []Person // of an incarnation of 0: whichever is the member; else of none above it
 }
 
 // DestroyGroup asks to end the group for ever.

@@ -8,9 +8,12 @@ import (
 
 // Sees tells whether an entry is delivered to a device r of u. Asides are not delivered in order, and never are here.
 //
-// Who sees an entry never includes the device that made it. From which entry on a user sees a conversation at all is the membership's
-// affair (Membership.From), not this one's.
-func Sees(_ domain.Stream, ev *domain.Event, u domain.UserID, r domain.Resource) bool {
+// Who sees an entry never includes the device that made it. From which entry to which a user sees a conversation at all is the membership's
+// affair (Membership.Covers), and so is whether a member shields the group (Shielded), not this one's.
+func Sees(st domain.Stream, ev *domain.Event, u domain.UserID, r domain.Resource) bool {
+	if st.Kind == domain.KindGroup {
+		return seesInGroup(ev, u, r)
+	}
 	switch b := ev.Body.(type) {
 	case MessageSent:
 		if u == b.From && r == b.FromResource {
@@ -26,6 +29,8 @@ func Sees(_ domain.Stream, ev *domain.Event, u domain.UserID, r domain.Resource)
 		return seesReceipt(u, r, b.By, b.ByResource, b.To)
 	case ConversationRead:
 		return u == b.To && u != b.By || u == b.By && r != b.ByResource
+	case MessageRecalled:
+		return u == b.To && u != b.By || u == b.By && r != b.ByResource
 	default:
 		return false
 	}
@@ -36,7 +41,8 @@ func seesReceipt(u domain.UserID, r domain.Resource, by domain.UserID, device do
 	return u == to && (u != by || r != device)
 }
 
-// Audience returns the users who have devices that may see an entry, at most two; the rest is empty.
+// Audience returns the users who have devices that may see an entry of a direct conversation, at most two; the rest is empty. For groups
+// there is GroupAudience.
 func Audience(_ domain.Stream, ev *domain.Event) (users [2]domain.UserID) {
 	switch b := ev.Body.(type) {
 	case MessageSent:
@@ -49,6 +55,11 @@ func Audience(_ domain.Stream, ev *domain.Event) (users [2]domain.UserID) {
 	case MessageRead:
 		users[0] = b.To
 	case ConversationRead:
+		users[0] = b.To
+		if b.By != b.To {
+			users[1] = b.By
+		}
+	case MessageRecalled:
 		users[0] = b.To
 		if b.By != b.To {
 			users[1] = b.By
@@ -71,6 +82,8 @@ func ShownTo(ev *domain.Event, u domain.UserID) bool {
 
 // ApplyMembership returns m after an event of its stream, and whether the event is about u's membership at all. It folds what the Member
 // row holds, so that both agree after the same events; applying an event twice changes nothing.
+//
+// There is one thing that the Member row does not hold: GroupDestroyed ends every membership without naming it (the head's Closed says so).
 func ApplyMembership(m Membership, u domain.UserID, ev *domain.Event) (Membership, bool) {
 	switch b := ev.Body.(type) {
 	case MemberAdded:
@@ -89,7 +102,7 @@ func ApplyMembership(m Membership, u domain.UserID, ev *domain.Event) (Membershi
 		}
 		m.ReadN, m.ReadOwn = b.ReadN, b.ReadOwn
 	default:
-		return m, false
+		return applyGroup(m, u, ev)
 	}
 	m.T = ev.T
 	return m, true

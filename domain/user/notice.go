@@ -1,6 +1,10 @@
 package user
 
-import "parley/domain"
+import (
+	"strconv"
+
+	"parley/domain"
+)
 
 // NoticeKind is what a notice is about. The numbers are stored.
 type NoticeKind uint8
@@ -42,6 +46,39 @@ type Causes struct{ Last domain.Cause }
 // RowName implements domain.Row.
 func (*Causes) RowName() string { return "Causes" }
 
+// CausesPart names the Causes row of a source partition.
+func CausesPart(p domain.Partition) domain.PartID {
+	return domain.PartID("c/" + strconv.FormatUint(uint64(p), 10))
+}
+
+// notify decides a notice: once per cause, and only for whom it is meant.
+func notify(head *Head, v domain.View, c *Notify) (domain.Decision, error) {
+	if !head.Exists {
+		return domain.Decision{}, errNotFound
+	}
+	if c.Kind != GroupInvited && c.Kind != GroupDeclined {
+		return domain.Decision{}, domain.Refuse(domain.BadRequest, "unknown kind of notice")
+	}
+	causes, _ := v.Part(CausesPart(c.Cause.Partition)).(*Causes)
+	if causes != nil && !after(c.Cause, causes.Last) || c.Incarnation != 0 && c.Incarnation != head.Incarnation {
+		return domain.Decision{}, nil
+	}
+	return decided(Noticed{
+		Kind: c.Kind, Incarnation: head.Incarnation, Group: c.Group, Name: c.Name, By: c.By, Reason: c.Reason, Cause: c.Cause,
+	})
+}
+
+// after tells whether a comes after b, both of one partition.
+func after(a, b domain.Cause) bool { return a.Offset > b.Offset || a.Offset == b.Offset && a.N > b.N }
+
+func evolveCauses(id domain.PartID, row domain.Row, ev *domain.Event) domain.Row {
+	b, ok := ev.Body.(Noticed)
+	if !ok || id != CausesPart(b.Cause.Partition) {
+		return row
+	}
+	return &Causes{Last: b.Cause}
+}
+
 // CommandName implements domain.Command.
 func (Notify) CommandName() string { return "Notify" }
 
@@ -52,4 +89,5 @@ func (Noticed) EventName() string { return "Noticed" }
 func (Noticed) IsEntry() bool { return true }
 
 func (Notify) isCommand() {}
-func (Noticed) isEvent()  {}
+
+func (Noticed) isEvent() {}

@@ -15,8 +15,11 @@ type Rules struct{}
 
 var _ domain.Rules = Rules{}
 
-// Needs implements domain.Rules: all that an account is stands in the head.
-func (Rules) Needs(dst []domain.PartID, _ domain.Stream, _ domain.Command) []domain.PartID {
+// Needs implements domain.Rules: all that an account is stands in the head; parts are for notices.
+func (Rules) Needs(dst []domain.PartID, _ domain.Stream, cmd domain.Command) []domain.PartID {
+	if c, ok := cmd.(Notify); ok {
+		dst = append(dst, CausesPart(c.Cause.Partition))
+	}
 	return dst
 }
 
@@ -39,6 +42,8 @@ func (Rules) Decide(st domain.Stream, v domain.View, cmd domain.Command, _ time.
 			return domain.Decision{}, errNotFound
 		}
 		return decided(PasswordSet{Password: c.Password, AuthEpoch: head.AuthEpoch + 1, Registered: head.Registered})
+	case Notify:
+		return notify(&head, v, &c)
 	default:
 		return domain.Decision{}, domain.Refuse(domain.Unsupported, "not a wish about a user")
 	}
@@ -65,18 +70,23 @@ func register(st domain.Stream, head *Head, c *Register) (domain.Decision, error
 	}
 	return decided(Registered{
 		Incarnation: head.Incarnation + 1, UUID: c.UUID, Password: c.Password, Nickname: c.Nickname, AuthEpoch: head.AuthEpoch + 1,
+		From: head.Seq + 1,
 	})
 }
 
 // Touches implements domain.Rules.
-func (Rules) Touches(dst []domain.PartID, _ domain.Stream, _ *domain.Event) []domain.PartID {
-	return append(dst, domain.PartHead)
+func (Rules) Touches(dst []domain.PartID, _ domain.Stream, ev *domain.Event) []domain.PartID {
+	dst = append(dst, domain.PartHead)
+	if b, ok := ev.Body.(Noticed); ok {
+		dst = append(dst, CausesPart(b.Cause.Partition))
+	}
+	return dst
 }
 
 // Evolve implements domain.Rules. A row that the event does not touch comes back as it is.
 func (Rules) Evolve(_ domain.Stream, id domain.PartID, row domain.Row, ev *domain.Event) domain.Row {
 	if id != domain.PartHead {
-		return row
+		return evolveCauses(id, row, ev)
 	}
 	var head Head
 	if h, ok := row.(*Head); ok && h != nil {
@@ -90,7 +100,7 @@ func (Rules) Evolve(_ domain.Stream, id domain.PartID, row domain.Row, ev *domai
 	case Registered:
 		head.Exists, head.Incarnation, head.AuthEpoch = true, b.Incarnation, b.AuthEpoch
 		head.UUID, head.Nickname, head.Password = b.UUID, b.Nickname, b.Password
-		head.Registered, head.Modified = ev.T, ev.T
+		head.Registered, head.Modified, head.From = ev.T, ev.T, b.From
 	case PasswordSet:
 		head.Password, head.AuthEpoch, head.Modified = b.Password, b.AuthEpoch, ev.T
 	case Deleted:
