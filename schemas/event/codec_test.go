@@ -224,10 +224,8 @@ func protoEvent(ev domain.Event) *eventpb.Event {
 		m := &eventpb.MessageSent{
 			From: string(b.From), FromResource: string(b.FromResource), To: string(b.To), ToResource: string(b.ToResource),
 			ClientId: b.ClientID, Hash: b.Hash, Kind: eventpb.MessageKind(b.Kind), Counted: b.Counted, History: b.History,
-			SyncOwn: b.SyncOwn, Body: b.Body, Ext: b.Ext, N: b.N, Own: b.Own,
-		}
-		for _, u := range b.NoHistory {
-			m.NoHistory = append(m.NoHistory, string(u))
+			SyncOwn: b.SyncOwn, Body: b.Body, Ext: b.Ext, N: b.N, Own: b.Own, NoHistory: protoUsers(b.NoHistory),
+			Audience: protoUsers(b.Audience),
 		}
 		pb.Body = &eventpb.Event_MessageSent{MessageSent: m}
 	case conversation.MessageDelivered:
@@ -248,6 +246,7 @@ func protoEvent(ev domain.Event) *eventpb.Event {
 	case user.Registered:
 		pb.Body = &eventpb.Event_UserRegistered{UserRegistered: &eventpb.UserRegistered{
 			Incarnation: uint32(b.Incarnation), Uuid: b.UUID, Password: b.Password, Nickname: b.Nickname, AuthEpoch: b.AuthEpoch,
+			From: uint64(b.From),
 		}}
 	case user.Deleted:
 		pb.Body = &eventpb.Event_UserDeleted{UserDeleted: &eventpb.UserDeleted{
@@ -257,6 +256,8 @@ func protoEvent(ev domain.Event) *eventpb.Event {
 		pb.Body = &eventpb.Event_PasswordSet{PasswordSet: &eventpb.PasswordSet{
 			Password: b.Password, AuthEpoch: b.AuthEpoch, Registered: uint64(b.Registered),
 		}}
+	default:
+		protoGroupBody(pb, b)
 	}
 	return pb
 }

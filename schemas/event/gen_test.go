@@ -52,7 +52,7 @@ var bodies = map[string]func(*rapid.T) domain.Body{
 			ClientID: number(t, "client id"), Hash: number(t, "hash"), Kind: message.Kind(rapid.ByteRange(0, 9).Draw(t, "kind")),
 			Counted: rapid.Bool().Draw(t, "counted"), History: rapid.Bool().Draw(t, "history"), SyncOwn: rapid.Bool().Draw(t, "sync own"),
 			NoHistory: users(t, "no history"), Body: some[message.Bytes](t, "body"), Ext: some[message.Bytes](t, "ext"),
-			N: number(t, "n"), Own: number(t, "own"),
+			N: number(t, "n"), Own: number(t, "own"), Audience: users(t, "audience"),
 		}
 	},
 	"MessageDelivered": func(t *rapid.T) domain.Body { return conversation.MessageDelivered(drawReceipt(t)) },
@@ -68,7 +68,7 @@ var bodies = map[string]func(*rapid.T) domain.Body{
 		return user.Registered{
 			Incarnation: domain.Incarnation(rapid.Uint32().Draw(t, "incarnation")), UUID: text[string](t, "uuid"),
 			Password: some[user.PasswordHash](t, "password"), Nickname: text[string](t, "nickname"),
-			AuthEpoch: rapid.Uint32().Draw(t, "auth epoch"),
+			AuthEpoch: rapid.Uint32().Draw(t, "auth epoch"), From: domain.Seq(number(t, "from")),
 		}
 	},
 	"UserDeleted": func(t *rapid.T) domain.Body {
