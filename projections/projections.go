@@ -8,6 +8,7 @@ import (
 	"parley/projections/memberships"
 	"parley/projections/messageindex"
 	"parley/projections/profiles"
+	"parley/projections/reactor"
 	"parley/projections/runner"
 	"parley/projections/timeline"
 	"parley/schemas/table"
@@ -18,5 +19,5 @@ func Kinds() []runner.Kind {
 	return []runner.Kind{timeline.Kind, messageindex.Kind, memberships.Kind, profiles.Kind, members.Kind, groups.Kind}
 }
 
-// Tables are all tables of the read models and of the runner.
-func Tables() []*table.Table { return runner.AllTables(Kinds()) }
+// Tables are all tables of the read models, of the runner, and of the reactors.
+func Tables() []*table.Table { return append(runner.AllTables(Kinds()), reactor.Tables()...) }

@@ -204,7 +204,7 @@ func TestMembershipsAreWhatTheOwnersHave(t *testing.T) {
 	h := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		w := h.world(rt)
-		w.Random(rt, rapid.IntRange(1, 120).Draw(rt, "steps"))
+		w.Random(rt, rapid.IntRange(1, 200).Draw(rt, "steps"))
 		r, _, stop := h.run(rt, w)
 		defer stop()
 		settle(rt, r, w)
@@ -215,11 +215,10 @@ func TestMembershipsAreWhatTheOwnersHave(t *testing.T) {
 				if err != nil {
 					rt.Fatalf("memberships: %v", err)
 				}
-				want := foldMemberships(w, u, inc)
-				if !reflect.DeepEqual(got, want) {
+				if want := foldMemberships(w, u, inc, false); !reflect.DeepEqual(got, want) {
 					rt.Fatalf("memberships of %s %d: got %+v, want %+v", u, inc, got, want)
 				}
-				for _, m := range want {
+				for _, m := range foldMemberships(w, u, inc, true) {
 					one, ok, err := q.Membership(t.Context(), logtest.App, u, inc, m.Stream)
 					if err != nil || !ok || !reflect.DeepEqual(one, m) {
 						rt.Fatalf("membership of %s %d: got %+v %v %v, want %+v", u, inc, one, ok, err, m)
@@ -232,23 +231,32 @@ func TestMembershipsAreWhatTheOwnersHave(t *testing.T) {
 
 func none(domain.StreamID, domain.Seq, domain.Seq) []domain.Event { return nil }
 
-// foldMemberships folds what the domain says of memberships, for those whose last MemberAdded is of the incarnation.
-func foldMemberships(w *logtest.World, u domain.UserID, inc domain.Incarnation) (out []conversation.Membership) {
+// foldMemberships folds what the domain says of memberships, for those whose last span is of the incarnation; ends says whether the end of a
+// group counts.
+func foldMemberships(w *logtest.World, u domain.UserID, inc domain.Incarnation, ends bool) (out []conversation.Membership) {
 	all := make(map[domain.StreamID]conversation.Membership)
 	incs := make(map[domain.StreamID]domain.Incarnation)
 	for _, a := range w.Accepted {
 		for i := range a.Commit.Events {
 			ev := &a.Commit.Events[i]
+			switch b := ev.Body.(type) {
+			case conversation.GroupDestroyed:
+				if !ends {
+					continue
+				}
+			case conversation.MemberAdded:
+				if b.User == u {
+					incs[a.Commit.Stream] = b.Incarnation
+				}
+			}
 			m, ok := all[a.Commit.Stream]
-			if b, added := ev.Body.(conversation.MemberAdded); added && b.User == u {
-				m, ok = conversation.Membership{Stream: a.Commit.Stream}, true
-				incs[a.Commit.Stream] = b.Incarnation
-			}
 			if !ok {
-				continue
+				m.Stream = a.Commit.Stream
 			}
-			m, _ = conversation.ApplyMembership(m, u, ev)
-			all[a.Commit.Stream] = m
+			if m, ok = conversation.ApplyMembership(m, u, ev); ok {
+				all[a.Commit.Stream] = m
+				incs[a.Commit.Stream] = max(incs[a.Commit.Stream], m.Incarnation)
+			}
 		}
 	}
 	for stream, m := range all {
@@ -265,7 +273,7 @@ func TestEntriesNeverSkip(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := h.world(rt)
 		w.Random(rt, rapid.IntRange(1, 150).Draw(rt, "steps"))
-		stream := domain.DirectStream(logtest.App, "ann", "bob")
+		stream := rapid.SampledFrom(streams).Draw(rt, "stream")
 		from := domain.Seq(rapid.IntRange(1, 40).Draw(rt, "from"))
 		to := domain.Seq(rapid.IntRange(1, 40).Draw(rt, "to"))
 		missing := from + domain.Seq(rapid.IntRange(0, 8).Draw(rt, "missing"))
@@ -292,10 +300,22 @@ func TestEntriesNeverSkip(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("entries: %v", err)
 		}
+		known := func(i int) bool { return i < stored && i != hole || i >= ringFrom }
+		recalled := make(map[domain.Seq]bool)
+		for i, a := range w.Accepted {
+			for _, ev := range a.Commit.Events {
+				if b, ok := ev.Body.(conversation.MessageRecalled); ok && a.Commit.Stream == stream && known(i) {
+					recalled[b.MessageSeq] = true
+				}
+			}
+		}
 		var want []domain.Event
 		for i, a := range w.Accepted {
 			for _, ev := range a.Commit.Events {
-				if a.Commit.Stream == stream && ev.Seq >= from && ev.Seq <= to && len(want) < limit && (i < stored && i != hole || i >= ringFrom) {
+				if a.Commit.Stream == stream && ev.Seq >= from && ev.Seq <= to && len(want) < limit && known(i) {
+					if recalled[ev.Seq] {
+						ev.Body = nil
+					}
 					if ev.Seq == from+domain.Seq(len(want)) {
 						want = append(want, ev)
 					}
@@ -347,12 +367,17 @@ type fixed struct{}
 func (fixed) Active(string) int                                  { return 1 }
 func (fixed) Positions(string) map[domain.Partition]domain.Index { return nil }
 
+// streams are those of random histories in which most happens.
+var streams = []domain.StreamID{
+	domain.DirectStream(logtest.App, "ann", "bob"), domain.GroupStream(logtest.App, "g1"), domain.GroupStream(logtest.App, "g2"),
+}
+
 func TestHistoryPages(t *testing.T) {
 	h := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		w := h.world(rt)
 		w.Random(rt, rapid.IntRange(1, 150).Draw(rt, "steps"))
-		stream := domain.DirectStream(logtest.App, "ann", "bob")
+		stream := rapid.SampledFrom(streams).Draw(rt, "stream")
 		if err := h.store.Write(t.Context(), applied(rt, w, 1)); err != nil {
 			rt.Fatalf("write: %v", err)
 		}
@@ -364,6 +389,9 @@ func TestHistoryPages(t *testing.T) {
 		}
 		if rapid.Bool().Draw(rt, "kinds") {
 			hq.Kinds = []message.Kind{message.Text, message.Custom}
+		}
+		if rapid.IntRange(0, 3).Draw(rt, "by one") == 0 {
+			hq.Sender = "bob"
 		}
 		if rapid.Bool().Draw(rt, "range") {
 			some := func(name string) domain.T {
@@ -401,10 +429,14 @@ func TestHistoryPages(t *testing.T) {
 }
 
 func reference(w *logtest.World, hq queries.HistoryQuery) (out []domain.T) {
+	recalled := w.Recalled(hq.Stream)
 	for _, a := range w.Accepted {
 		for i := range a.Commit.Events {
 			ev := &a.Commit.Events[i]
 			b, ok := ev.Body.(conversation.MessageSent)
+			if recalled[ev.Seq] || hq.Sender != "" && b.From != hq.Sender {
+				continue
+			}
 			if a.Commit.Stream != hq.Stream || !ok || !conversation.ShownTo(ev, hq.User) || ev.Seq < hq.From || ev.Seq > hq.Until ||
 				(hq.Kinds != nil && !slices.Contains(hq.Kinds, b.Kind)) || (hq.After != 0 && ev.T < hq.After) || (hq.Before != 0 && ev.T >= hq.Before) {
 				continue

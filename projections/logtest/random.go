@@ -17,7 +17,7 @@ var Users = []domain.UserID{"ann", "bob", "cyd", "dan"}
 // most is who acts: two of them mostly, so that their conversation grows long.
 var most = []domain.UserID{"ann", "bob", "ann", "bob", "ann", "bob", "cyd", "dan"}
 
-// Random lets a few users live: they register and leave, write, receive and read, while owners change and requests repeat.
+// Random lets a few users live: they register and leave, write, receive, read and recall, alone and in groups, while owners change and requests repeat.
 func (w *World) Random(rt *rapid.T, steps int) {
 	for _, u := range Users[:2] {
 		w.Do(domain.UserStream(App, u), user.Register{UUID: "uuid-" + string(u)})
@@ -25,6 +25,10 @@ func (w *World) Random(rt *rapid.T, steps int) {
 	for range steps {
 		u := rapid.SampledFrom(most).Draw(rt, "user")
 		v := rapid.SampledFrom(most).Draw(rt, "other")
+		if rapid.IntRange(0, 2).Draw(rt, "where") == 0 {
+			w.groupStep(rt, u, v)
+			continue
+		}
 		switch rapid.IntRange(0, 24).Draw(rt, "step") {
 		case 0:
 			w.Claim()
@@ -50,6 +54,8 @@ func (w *World) Random(rt *rapid.T, steps int) {
 			}
 		case 7, 8, 9:
 			w.Do(domain.UserStream(App, u), user.Register{UUID: "uuid-" + string(u), Nickname: rapid.StringMatching(`[a-z]{0,5}`).Draw(rt, "nick")})
+		case 10, 11:
+			w.recallRandom(rt)
 		default:
 			w.sendRandom(rt, u, v)
 		}

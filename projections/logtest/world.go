@@ -73,17 +73,33 @@ func (v view) Head() domain.HeadRow {
 // Part implements domain.View.
 func (v view) Part(id domain.PartID) domain.Row { return v[id] }
 
+// rulesOf returns the rules of a kind of stream.
+func rulesOf(k domain.Kind) domain.Rules {
+	switch k {
+	case domain.KindUser:
+		return user.Rules{}
+	case domain.KindGroup:
+		return conversation.NewGroupRules(message.DefaultLimits)
+	default:
+		return conversation.NewRules(message.DefaultLimits)
+	}
+}
+
 // Do decides a command and appends its commit; ok is false when the rules refuse it or nothing follows.
 func (w *World) Do(stream domain.StreamID, cmd domain.Command) (a domain.Accepted, ok bool) {
+	w.tb.Helper()
+	a, err := w.Try(stream, cmd)
+	return a, err == nil && a.Commit != nil
+}
+
+// Try is Do with the refusal. Without a commit and error nothing follows.
+func (w *World) Try(stream domain.StreamID, cmd domain.Command) (a domain.Accepted, err error) {
 	w.tb.Helper()
 	st, ok := stream.Parse()
 	if !ok {
 		w.tb.Fatalf("bad stream %s", stream)
 	}
-	var rules domain.Rules = conversation.NewRules(message.DefaultLimits)
-	if st.Kind == domain.KindUser {
-		rules = user.Rules{}
-	}
+	rules := rulesOf(st.Kind)
 	rows := w.rows[stream]
 	if rows == nil {
 		rows = make(map[domain.PartID]domain.Row)
@@ -91,7 +107,7 @@ func (w *World) Do(stream domain.StreamID, cmd domain.Command) (a domain.Accepte
 	}
 	d, err := rules.Decide(st, view(maps.Clone(rows)), cmd, w.now)
 	if err != nil || len(d.Bodies) == 0 {
-		return domain.Accepted{}, false
+		return domain.Accepted{}, err
 	}
 	w.now = w.now.Add(time.Millisecond)
 	events := domain.Stamp(d.Bodies, w.Head(stream), w.now, w.last, w.Partition)
@@ -102,7 +118,7 @@ func (w *World) Do(stream domain.StreamID, cmd domain.Command) (a domain.Accepte
 			}
 		}
 	}
-	return w.Append(&domain.Commit{Stream: stream, Events: events}), true
+	return w.Append(&domain.Commit{Stream: stream, Events: events}), nil
 }
 
 // Head returns the seq of a stream's last entry.

@@ -1,0 +1,138 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"parley/domain"
+	"parley/domain/fence"
+	"parley/projections/feed"
+)
+
+// Runner runs reactors for the partitions that this process runs. Safe for concurrent use.
+type Runner struct {
+	store    Store
+	owners   Owners
+	reactors []Reactor
+	settings Settings
+	metrics  *Metrics
+	log      *slog.Logger
+}
+
+// New returns a runner of the reactors, in the order of All.
+func New(st Store, owners Owners, reactors []Reactor, s Settings, m *Metrics, log *slog.Logger) *Runner {
+	return &Runner{store: st, owners: owners, reactors: reactors, settings: s, metrics: m, log: log}
+}
+
+// Run reacts to the commits of the feed's partition until ctx ends (nil) or the partition halts. It goes on where the checkpoint stands, a
+// partition without one at the log's start.
+func (r *Runner) Run(ctx context.Context, f *feed.Feed) error {
+	err := r.run(ctx, f)
+	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	r.metrics.halted.Inc()
+	return fmt.Errorf("reactors of partition %d: %w", f.Partition(), err)
+}
+
+// place is how far a partition's reactors have come.
+type place struct {
+	at      fence.Reader // behind the last commit all of whose commands are answered
+	stored  domain.Offset
+	written time.Time
+}
+
+func (r *Runner) run(ctx context.Context, f *feed.Feed) error {
+	p := place{written: time.Now()}
+	if err := r.load(ctx, f.Partition(), &p); err != nil {
+		return err
+	}
+	if err := f.Check(ctx, p.at); err != nil {
+		return err
+	}
+	defer func() {
+		if p.stored != p.at.Next {
+			r.save(ctx, f.Partition(), &p)
+		}
+	}()
+	reader := f.Reader(p.at)
+	var commands []Command
+	for {
+		commits, err := reader.Next(ctx, r.settings.Batch)
+		if err != nil {
+			return err
+		}
+		if commands, err = r.react(commands[:0], commits); err != nil {
+			return err
+		}
+		if err := r.issue(ctx, commands); err != nil {
+			return err
+		}
+		last := &commits[len(commits)-1]
+		p.at = fence.Reader{Next: last.Offset + 1, Term: last.Term, Index: last.Index, Prev: last.Prev}
+		if len(commands) > 0 || time.Since(p.written) >= r.settings.CheckpointEvery {
+			r.save(ctx, f.Partition(), &p)
+		}
+		r.lag(f, last)
+		clear(commands)
+	}
+}
+
+// load reads the checkpoint, again and again while the store does not answer.
+func (r *Runner) load(ctx context.Context, partition domain.Partition, p *place) error {
+	for d := r.settings.FirstPause; ; d = min(2*d, r.settings.LastPause) {
+		at, err := r.read(ctx, partition)
+		if err == nil {
+			p.at, p.stored = at, at.Next
+			return nil
+		}
+		r.metrics.failures.WithLabelValues("read").Inc()
+		r.log.Warn("the store failed the reactors and is tried again", "partition", partition, "error", err)
+		if err := pause(ctx, d); err != nil {
+			return err
+		}
+	}
+}
+
+// save tries once to store the checkpoint. When it fails the next batch tries again: an old checkpoint costs repeats, which are harmless.
+func (r *Runner) save(ctx context.Context, partition domain.Partition, p *place) {
+	if err := r.write(ctx, partition, p.at); err != nil {
+		r.metrics.failures.WithLabelValues("write").Inc()
+		r.log.Warn("the reactors' checkpoint was not stored", "partition", partition, "error", err)
+		return
+	}
+	p.stored, p.written = p.at.Next, time.Now()
+}
+
+// react collects what follows from the commits.
+func (r *Runner) react(dst []Command, commits []domain.Accepted) (out []Command, err error) {
+	for i := range commits {
+		a := &commits[i]
+		causes := Causes{domain.Cause{Partition: a.Partition, Offset: a.Offset}}
+		for _, reactor := range r.reactors {
+			n := len(dst)
+			if dst, err = reactor.React(dst, a, &causes); err != nil {
+				return nil, fmt.Errorf("%s: %w", reactor.Name(), err)
+			}
+			for j := range dst[n:] {
+				dst[n+j].reactor = reactor.Name()
+			}
+		}
+	}
+	return dst, nil
+}
+
+func (r *Runner) lag(f *feed.Feed, last *domain.Accepted) {
+	name := strconv.Itoa(int(f.Partition()))
+	behind := max(0, int64(f.HeadIndex())-int64(last.Index))
+	r.metrics.lagCommits.WithLabelValues(name).Set(float64(behind))
+	seconds := 0.0
+	if behind > 0 {
+		seconds = max(0, time.Since(last.Commit.LastT().Time()).Seconds())
+	}
+	r.metrics.lagSeconds.WithLabelValues(name).Set(seconds)
+}

@@ -1,0 +1,50 @@
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Settings tune the reactors.
+type Settings struct {
+	// Batch is the most commits between two checkpoints.
+	Batch int
+	// Streams is the most streams of one partition's commands that wait for answers at once.
+	Streams int
+	// CheckpointEvery is how often a checkpoint is written while nothing follows from the commits.
+	CheckpointEvery time.Duration
+	// StoreTimeout bounds one try to read or write the checkpoint.
+	StoreTimeout time.Duration
+	// FirstPause and LastPause are the pauses before a command is sent again: each twice the one before.
+	FirstPause, LastPause time.Duration
+}
+
+// DefaultSettings suit one node.
+func DefaultSettings() Settings {
+	return Settings{
+		Batch: 500, Streams: 64, CheckpointEvery: time.Second, StoreTimeout: 10 * time.Second,
+		FirstPause: 20 * time.Millisecond, LastPause: 2 * time.Second,
+	}
+}
+
+// Validate reports every problem at once.
+func (s Settings) Validate() error {
+	var errs []error
+	if s.Batch < 1 || s.Batch > 10000 {
+		errs = append(errs, fmt.Errorf("reactor.batch is %d, must be 1 to 10000", s.Batch))
+	}
+	if s.Streams < 1 || s.Streams > 1024 {
+		errs = append(errs, fmt.Errorf("reactor.streams is %d, must be 1 to 1024", s.Streams))
+	}
+	if s.CheckpointEvery < 0 {
+		errs = append(errs, fmt.Errorf("reactor.checkpoint_every is %s, must not be negative", s.CheckpointEvery))
+	}
+	if s.StoreTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("reactor.store_timeout is %s, must be positive", s.StoreTimeout))
+	}
+	if s.FirstPause <= 0 || s.LastPause < s.FirstPause {
+		errs = append(errs, fmt.Errorf("reactor.first_pause is %s and last_pause %s, must be positive and in order", s.FirstPause, s.LastPause))
+	}
+	return errors.Join(errs...)
+}
