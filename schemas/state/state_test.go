@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -42,7 +43,7 @@ func drawSends(t *rapid.T) *conversation.Sends {
 
 // drawRow draws a row of each kind, with the place that it has.
 func drawRow(t *rapid.T) (domain.Kind, domain.PartID, domain.Row) {
-	switch rapid.IntRange(0, 3).Draw(t, "row") {
+	switch rapid.IntRange(0, 8).Draw(t, "row") {
 	case 0:
 		return domain.KindDirect, domain.PartHead, &conversation.Head{
 			Kind: domain.Kind(rapid.Byte().Draw(t, "kind")), Seq: domain.Seq(number(t, "seq")), N: number(t, "n"), T: domain.T(number(t, "t")),
@@ -56,13 +57,16 @@ func drawRow(t *rapid.T) (domain.Kind, domain.PartID, domain.Row) {
 		}
 	case 2:
 		return domain.KindDirect, conversation.SendsPart("ann", "web"), drawSends(t)
-	default:
+	case 3:
 		return domain.KindUser, domain.PartHead, &user.Head{
 			Seq: domain.Seq(number(t, "seq")), T: domain.T(number(t, "t")), Exists: rapid.Bool().Draw(t, "exists"),
 			Incarnation: domain.Incarnation(rapid.Uint32().Draw(t, "incarnation")), UUID: text[string](t, "uuid"),
 			Nickname: text[string](t, "nickname"), Password: append(user.PasswordHash(nil), text[string](t, "password")...),
 			AuthEpoch: rapid.Uint32().Draw(t, "auth epoch"), Registered: domain.T(number(t, "registered")), Modified: domain.T(number(t, "modified")),
+			From: domain.Seq(number(t, "from")),
 		}
+	default:
+		return drawGroupRow(t)
 	}
 }
 
@@ -103,9 +107,16 @@ func TestUndecodable(t *testing.T) {
 		b    []byte
 	}{
 		"an unknown field of a head":   {domain.KindDirect, "", []byte{8 << 3, 1}},
-		"an unknown field of a member": {domain.KindDirect, "m/ann", []byte{8 << 3, 1}},
+		"an unknown field of a member": {domain.KindDirect, "m/ann", []byte{13 << 3, 1}},
 		"an unknown field of sends":    {domain.KindDirect, "s/ann/web", []byte{2 << 3, 1}},
-		"an unknown field of a user":   {domain.KindUser, "", []byte{11 << 3, 1}},
+		"an unknown field of a user":   {domain.KindUser, "", []byte{12 << 3, 1}},
+		"a field of a group's head":    {domain.KindDirect, "", []byte{21 << 3, 1}},
+		"a field after a group's head": {domain.KindGroup, "", []byte{22<<3&0x7f | 0x80, 1, 1}},
+		"an unknown field of a cause":  {domain.KindUser, "c/1", []byte{4 << 3, 1}},
+		"who invited an applicant":     {domain.KindGroup, "a/ann", []byte{6<<3 | 2, 1, 'x'}},
+		"a field of an invitation":     {domain.KindGroup, "i/ann", []byte{7 << 3, 1}},
+		"an application elsewhere":     {domain.KindDirect, "a/ann", nil},
+		"a span cut short":             {domain.KindGroup, "m/ann", []byte{12<<3 | 2, 1, 8}},
 		"an unknown part":              {domain.KindDirect, "x/ann", nil},
 		"a part of a user":             {domain.KindUser, "m/ann", nil},
 		"a send cut short":             {domain.KindDirect, "s/ann/web", []byte{1<<3 | 2, 3, 1, 2, 3}},
@@ -124,11 +135,8 @@ func TestUndecodable(t *testing.T) {
 var addGolden = flag.Bool("add-golden", false, "write golden files that are missing")
 
 func TestGolden(t *testing.T) {
-	for name, c := range map[string]struct {
-		kind domain.Kind
-		id   domain.PartID
-		row  domain.Row
-	}{
+	all := maps.Clone(groupGoldens)
+	maps.Copy(all, map[string]goldenRow{
 		"head": {domain.KindDirect, "", &conversation.Head{
 			Kind: domain.KindDirect, Seq: 300, N: 200, T: 115_964_116_992_000_003, ShownSeq: 299, ShownT: 115_964_116_991_000_003, Closed: 1,
 		}},
@@ -142,7 +150,8 @@ func TestGolden(t *testing.T) {
 			Password: user.PasswordHash("$argon2id$x"), AuthEpoch: 3, Registered: 115_964_116_991_000_003, Modified: 115_964_116_992_000_003,
 		}},
 		"user-deleted": {domain.KindUser, "", &user.Head{T: 115_964_116_992_000_003, Incarnation: 2, AuthEpoch: 3}},
-	} {
+	})
+	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join("testdata", "golden", name+".hex")
 			if _, err := os.Stat(file); os.IsNotExist(err) && *addGolden {
@@ -172,6 +181,9 @@ func FuzzDecodeRow(f *testing.F) {
 	f.Add(byte(domain.KindDirect), "", state.EncodeRow(nil, &conversation.Head{Seq: 1}))
 	f.Add(byte(domain.KindDirect), "m/ann", state.EncodeRow(nil, &conversation.Member{User: "ann"}))
 	f.Add(byte(domain.KindDirect), "s/ann/web", state.EncodeRow(nil, usualSends(20)))
+	for _, g := range groupGoldens {
+		f.Add(byte(g.kind), string(g.id), state.EncodeRow(nil, g.row))
+	}
 	f.Add(byte(domain.KindUser), "", state.EncodeRow(nil, &user.Head{Seq: 1}))
 	f.Fuzz(func(t *testing.T, kind byte, id string, b []byte) {
 		row, err := state.DecodeRow(domain.Kind(kind), domain.PartID(id), b)
