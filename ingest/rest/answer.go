@@ -21,6 +21,7 @@ type envelope struct {
 	Entities        []any               `json:"entities"`
 	Data            any                 `json:"data,omitempty"`
 	Count           *int                `json:"count,omitempty"`
+	Total           *int                `json:"total,omitempty"`            // of R101 only: of all pages
 	Cursor          string              `json:"cursor,omitempty"`           // left out after the last page
 	ExpireTimestamp int64               `json:"expire_timestamp,omitempty"` // of R005 only: absolute ms
 	Timestamp       int64               `json:"timestamp"`

@@ -17,6 +17,8 @@ type access int
 const (
 	open      access = iota // anyone; the API looks at the token itself
 	appOnly                 // the app's token
+	signedIn                // the app's token, or any user's: what it may do depends on the user
+	userOnly                // any user's token
 	ownerOnly               // the app's token, or that of the user whom the path names
 )
 
@@ -70,11 +72,13 @@ func (s *Server) verify(ctx context.Context, app domain.AppID, tok string) (call
 // authorize refuses a caller who may not call the API.
 func (c *call) authorize() error {
 	switch {
-	case c.route.access == open || c.who.admin:
+	case c.route.access == open || (c.who.admin && c.route.access != userOnly):
 		return nil
 	case !c.who.known():
 		return &unauthorized
-	case c.route.access == appOnly:
+	case c.route.access == signedIn || (c.route.access == userOnly && !c.who.admin):
+		return nil
+	case c.route.access == appOnly || c.route.access == userOnly:
 		return unauthorized.say(noPermission)
 	}
 	if u, err := c.user(); err != nil || u != c.who.user {

@@ -52,6 +52,7 @@ type HistoryQuery struct {
 	Start    domain.MessageID // go on behind this message or cursor; 0: from the beginning of the direction
 	Limit    int
 	Kinds    []message.Kind // nil: all
+	Sender   domain.UserID  // only what this user sent; empty: whoever sent it
 	After    domain.T       // only messages from this instant on; 0: open
 	Before   domain.T       // only messages before it; 0: open
 }
@@ -90,6 +91,37 @@ type Reads interface {
 	Users(ctx context.Context, app domain.AppID, cursor string, limit int) (page []Profile, next string, err error)
 }
 
+// GroupMember is a member in a list.
+type GroupMember struct {
+	User   domain.UserID
+	Joined domain.T
+}
+
+// Group is a group in a list.
+type Group struct {
+	ID      string
+	Name    string
+	Owner   domain.UserID
+	Changed domain.T // when its settings or its owner changed last
+	Count   uint32   // members
+}
+
+// Groups are the read models of groups.
+type Groups interface {
+	// Members returns a page of a group's members, those who joined last first. skip leaves out so many after the cursor. A page may be
+	// short without being the last; next is empty after the last. A cursor that is not one of its own is refused with BadRequest.
+	Members(ctx context.Context, stream domain.StreamID, cursor string, skip, limit int) (page []GroupMember, next string, err error)
+	// Groups returns a page of an app's groups, or of the public ones alone, without ended ones; cursors are as those of Members.
+	Groups(ctx context.Context, app domain.AppID, public bool, cursor string, limit int) (page []Group, next string, err error)
+}
+
+// Messages finds messages by their ids.
+type Messages interface {
+	// Recallable returns what a recall has to know of a message, and where it is. near is where it should be, or empty. The error has the
+	// code NotFound when there is no such message (yet).
+	Recallable(ctx context.Context, near domain.StreamID, id domain.MessageID) (domain.StreamID, conversation.Recallable, error)
+}
+
 // Waiter waits until the read models have passed a commit, as long as ctx and a bound of its own allow.
 type Waiter interface {
 	Wait(ctx context.Context, p domain.Partition, index domain.Index) error
@@ -124,18 +156,21 @@ type Volatile interface {
 
 // Config is what a Server is made of. PublicURL may be empty: then answers name the address that the caller used.
 type Config struct {
-	Settings    Settings
-	Limits      message.Limits
-	PublicURL   string
-	Owners      Owners
-	Apps        Apps
-	Tokens      Tokens
-	Reads       Reads
-	Waiter      Waiter
-	Sessions    Sessions
-	Undelivered Undelivered
-	Volatile    Volatile
-	Now         func() time.Time
-	Logger      *slog.Logger
-	Registerer  prometheus.Registerer
+	Settings     Settings
+	Limits       message.Limits
+	PublicURL    string
+	RecallWindow time.Duration // how long after sending a message may be recalled without force; 0: not at all
+	Owners       Owners
+	Apps         Apps
+	Tokens       Tokens
+	Reads        Reads
+	Groups       Groups
+	Messages     Messages
+	Waiter       Waiter
+	Sessions     Sessions
+	Undelivered  Undelivered
+	Volatile     Volatile
+	Now          func() time.Time
+	Logger       *slog.Logger
+	Registerer   prometheus.Registerer
 }

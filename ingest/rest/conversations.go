@@ -14,7 +14,7 @@ import (
 // channel is a conversation in a user's list.
 type channel struct {
 	To       string          `json:"session_to"`
-	Type     string          `json:"session_type"`
+	Type     string          `json:"session_type"` // chat, or for a group groupchat
 	IsTop    bool            `json:"is_top"`
 	TopSince int64           `json:"update_top_status_time"`
 	Unread   uint64          `json:"unread_num"`
@@ -39,7 +39,24 @@ type channelPage struct {
 type talk struct {
 	membership conversation.Membership
 	head       *conversation.Head
-	peer       domain.UserID
+	kind       domain.Kind
+	to         string // the other user, or the group
+}
+
+// name is what the SDKs' short list calls the kind of the conversation.
+func (t *talk) name() string {
+	if t.kind == domain.KindGroup {
+		return "groupchat"
+	}
+	return "chat"
+}
+
+// host is the domain of its address.
+func (t *talk) host() string {
+	if t.kind == domain.KindGroup {
+		return msync.GroupDomain
+	}
+	return msync.UserDomain
 }
 
 const defaultConversations = 20
@@ -79,7 +96,7 @@ func (c *call) conversations() error {
 			return err
 		}
 		out.Channels = append(out.Channels, channel{
-			To: string(talks[i].peer), Type: "chat", Unread: talks[i].unread(), Marks: []string{}, Meta: meta,
+			To: talks[i].to, Type: talks[i].name(), Unread: talks[i].unread(), Marks: []string{}, Meta: meta,
 		})
 	}
 	return c.data(&out)
@@ -125,13 +142,14 @@ func (c *call) oldConversations() error {
 			return err
 		}
 		out = append(out, oldChannel{
-			ID: string(c.app.ID) + "_" + string(talks[i].peer) + "@" + msync.UserDomain, Unread: talks[i].unread(), Meta: meta,
+			ID: string(c.app.ID) + "_" + talks[i].to + "@" + talks[i].host(), Unread: talks[i].unread(), Meta: meta,
 		})
 	}
 	return c.data(map[string]any{"channel_infos": out})
 }
 
-// talks returns the conversations that the user's list shows: those with a message, newest first, at most as many as a list has.
+// talks returns the conversations that the user's list shows: those with a message, newest first, at most as many as a list has. Groups that
+// the user is not in any more, and those that have ended, are not in it.
 func (c *call) talks(me domain.UserID) ([]talk, error) {
 	account, err := c.server.account(c.ctx(), c.app.ID, me)
 	if err != nil {
@@ -151,12 +169,19 @@ func (c *call) talks(me domain.UserID) ([]talk, error) {
 	}
 	var out []talk
 	for i, row := range heads {
-		head, ok := row.(*conversation.Head)
-		st, canonical := ids[i].Parse()
-		if !ok || head == nil || !canonical || st.Kind != domain.KindDirect || head.ShownSeq == 0 || head.ShownSeq < memberships[i].From {
+		head := conversation.HeadOf(row)
+		st, ok := ids[i].Parse()
+		if !ok || head == nil || head.ShownSeq == 0 || head.ShownSeq < memberships[i].FirstShown() {
 			continue
 		}
-		out = append(out, talk{memberships[i], head, st.Peer(me)})
+		t := talk{memberships[i], head, st.Kind, st.A}
+		switch {
+		case st.Kind == domain.KindDirect:
+			t.to = string(st.Peer(me))
+		case st.Kind != domain.KindGroup || memberships[i].Until != 0 || head.Closed != 0:
+			continue
+		}
+		out = append(out, t)
 	}
 	slices.SortFunc(out, func(a, b talk) int { return cmp.Compare(b.head.ShownT, a.head.ShownT) })
 	return out[:min(len(out), c.server.cfg.Settings.Conversations)], nil
@@ -178,7 +203,7 @@ func (c *call) lastMessage(me domain.UserID, t *talk) (json.RawMessage, error) {
 	}
 	if len(events) == 0 || !conversation.ShownTo(&events[0], me) { // not readable yet, or left out of this user's history
 		page, err := c.server.cfg.Reads.History(c.ctx(), HistoryQuery{
-			Stream: t.membership.Stream, User: me, From: t.membership.From, Until: t.head.ShownSeq, Backward: true, Limit: 1,
+			Stream: t.membership.Stream, User: me, From: t.membership.FirstShown(), Until: t.head.ShownSeq, Backward: true, Limit: 1,
 		})
 		if err != nil || len(page.Events) == 0 {
 			return noMessage, err

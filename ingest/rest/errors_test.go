@@ -74,7 +74,7 @@ func TestRefusals(t *testing.T) {
 		"an app's root":              {"GET", "/org/x", none, nil, 404, "service_resource_not_found", ""},
 		"unknown app":                {"GET", "/demo/elsewhere/users", none, nil, 404, "organization_application_not_found", "Could not find application for demo/elsewhere from URI"},
 		"unknown app, unknown path":  {"GET", "/demo/elsewhere/x/y", none, nil, 404, "organization_application_not_found", ""},
-		"path not offered":           {"GET", "~/chatgroups/1/users", app, nil, 404, "service_resource_not_found", "this path is not offered"},
+		"path not offered":           {"GET", "~/threads/1/users", app, nil, 404, "service_resource_not_found", "this path is not offered"},
 		"path not offered, no token": {"POST", "~/a/b/c/d/e", none, "{}", 404, "service_resource_not_found", ""},
 		"below an account":           {"DELETE", "~/users/x/y/z", app, nil, 404, "service_resource_not_found", ""},
 		"method not taken":           {"PATCH", "~/token", none, "{}", 405, "method_not_allowed", ""},

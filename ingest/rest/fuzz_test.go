@@ -58,14 +58,14 @@ func FuzzHistory(f *testing.F) {
 		if decode(b, &req) != nil {
 			return
 		}
-		peer, q, err := req.check(50)
+		q, err := req.check("org#app", "me", 50)
 		if err != nil {
 			if s := failureOf(err).status; s != 400 && s != 403 {
 				t.Fatalf("refused by %v", err)
 			}
 			return
 		}
-		if peer == "" || q.Limit < 1 || q.Limit > 50 || len(q.Kinds) > len(kinds) {
+		if _, ok := q.Stream.Parse(); !ok || q.Limit < 1 || q.Limit > 50 || len(q.Kinds) > len(kinds) {
 			t.Fatalf("accepted %+v", q)
 		}
 	})

@@ -14,15 +14,16 @@ import (
 	"parley/schemas/msync"
 )
 
-// historyRequest is the body of POST /users/{u}/messageroaming. The fields that the SDK sends besides do not matter in direct chats.
+// historyRequest is the body of POST /users/{u}/messageroaming.
 type historyRequest struct {
-	Queue    string    `json:"queue"` // <id>@easemob.com
+	Queue    string    `json:"queue"` // <user>@easemob.com or <group>@conference.easemob.com
 	Start    cursorInt `json:"start"` // the last message of the page before; -1: from the beginning
 	Limit    *int      `json:"pull_number"`
 	Forward  bool      `json:"is_positive"`
 	Types    *string   `json:"msgType"`   // "txt,img"; absent or empty: all
 	FromTime cursorInt `json:"startTime"` // ms
 	ToTime   cursorInt `json:"endTime"`   // ms
+	Sender   string    `json:"userId"`    // in a group: only what this user sent
 }
 
 // cursorInt is a whole number as the SDKs and their apps write it: a number, a string, null. What is below 0 counts as absent.
@@ -59,23 +60,32 @@ var kinds = map[string]message.Kind{
 
 const defaultHistory = 20
 
-// check reads the request for a caller; peer is the other user.
-func (r *historyRequest) check(most int) (peer domain.UserID, q HistoryQuery, err error) {
+// stream returns whose history it is: that of the user me and another, or of a group.
+func (r *historyRequest) stream(app domain.AppID, me domain.UserID) (domain.StreamID, error) {
 	name, host, _ := strings.Cut(r.Queue, "@")
-	switch host {
-	case msync.UserDomain:
-	case msync.GroupDomain:
-		return "", q, &noMember // there are no groups yet, so nobody is in one
+	switch {
+	case host == msync.UserDomain:
+		peer, err := user.FoldName(name)
+		return domain.DirectStream(app, me, peer), err
+	case host != msync.GroupDomain:
+		return "", illegalArgument.say("queue must be <id>@" + msync.UserDomain + " or <id>@" + msync.GroupDomain)
+	case !validGroup(name):
+		return "", errNotMember
 	default:
-		return "", q, illegalArgument.say("queue must be <id>@" + msync.UserDomain)
+		return domain.GroupStream(app, name), nil
 	}
-	if peer, err = user.FoldName(name); err != nil {
-		return "", q, err
+}
+
+// check reads the request for a caller.
+func (r *historyRequest) check(app domain.AppID, me domain.UserID, most int) (q HistoryQuery, err error) {
+	stream, err := r.stream(app, me)
+	if err != nil {
+		return q, err
 	}
-	q = HistoryQuery{Backward: !r.Forward, Start: domain.MessageID(r.Start), Limit: min(defaultHistory, most)}
+	q = HistoryQuery{Stream: stream, User: me, Backward: !r.Forward, Start: domain.MessageID(r.Start), Limit: min(defaultHistory, most)}
 	if r.Limit != nil {
 		if *r.Limit < 1 {
-			return "", q, illegalArgument.say("pull_number must be above 0")
+			return q, illegalArgument.say("pull_number must be above 0")
 		}
 		q.Limit = min(*r.Limit, most)
 	}
@@ -83,7 +93,7 @@ func (r *historyRequest) check(most int) (peer domain.UserID, q HistoryQuery, er
 		for name := range strings.SplitSeq(*r.Types, ",") {
 			kind, ok := kinds[strings.TrimSpace(name)]
 			if !ok {
-				return "", q, illegalArgument.say("msgType names a type that is not one")
+				return q, illegalArgument.say("msgType names a type that is not one")
 			}
 			if len(q.Kinds) < len(kinds) {
 				q.Kinds = append(q.Kinds, kind)
@@ -91,7 +101,10 @@ func (r *historyRequest) check(most int) (peer domain.UserID, q HistoryQuery, er
 		}
 	}
 	q.After, q.Before = instant(r.FromTime, 0), instant(r.ToTime, 1)
-	return peer, q, nil
+	if strings.HasSuffix(r.Queue, msync.GroupDomain) {
+		q.Sender, err = optionalName(r.Sender)
+	}
+	return q, err
 }
 
 // instant returns the least id of a time in ms, plus some; 0 when there is no time.
@@ -126,11 +139,10 @@ func (c *call) history() error {
 	if err := c.body(&req); err != nil {
 		return err
 	}
-	peer, q, err := req.check(c.server.cfg.Settings.HistoryPage)
+	q, err := req.check(c.app.ID, me, c.server.cfg.Settings.HistoryPage)
 	if err != nil {
 		return err
 	}
-	q.User, q.Stream = me, domain.DirectStream(c.app.ID, me, peer)
 	page, err := c.page(q)
 	if err != nil {
 		return err
@@ -149,13 +161,16 @@ func (c *call) history() error {
 	return c.data(&out)
 }
 
-// page reads what the user may see. Who is no member sees an empty page.
+// page reads what the user may see. Who has no part in a direct chat sees an empty page; who was never in a group is refused.
 func (c *call) page(q HistoryQuery) (HistoryPage, error) {
 	head, err := c.server.account(c.ctx(), c.app.ID, q.User)
 	if err != nil {
 		return HistoryPage{}, err
 	}
 	m, ok, err := c.server.cfg.Reads.Membership(c.ctx(), c.app.ID, q.User, head.Incarnation, q.Stream)
+	if st, _ := q.Stream.Parse(); err == nil && !ok && st.Kind == domain.KindGroup {
+		err = errNotMember
+	}
 	if err != nil || !ok {
 		return HistoryPage{Last: true}, err
 	}
@@ -167,7 +182,7 @@ func (c *call) page(q HistoryQuery) (HistoryPage, error) {
 	if !ok || conv == nil {
 		return HistoryPage{Last: true}, nil
 	}
-	q.From, q.Until = m.From, conv.LastSeq()
+	q.From, q.Until = m.FirstShown(), conv.LastSeq()
 	if m.Until != 0 {
 		q.Until = min(q.Until, m.Until)
 	}

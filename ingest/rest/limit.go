@@ -21,8 +21,11 @@ type bucketKey struct {
 	bucket string
 }
 
-// bucketMessages counts messages, not calls.
-const bucketMessages = "messages_per_minute"
+// Buckets that count messages, not calls.
+const (
+	bucketMessages      = "messages_per_minute"
+	bucketGroupMessages = "group_messages_per_minute"
+)
 
 func newLimits(s *Settings) *limits {
 	return &limits{settings: s, buckets: make(map[bucketKey]*rate.Limiter)}
@@ -42,8 +45,11 @@ func (l *limits) allow(app domain.AppID, bucket string, now time.Time, n int) bo
 }
 
 func (l *limits) bucketOf(bucket string) *rate.Limiter {
-	if bucket == bucketMessages {
-		return rate.NewLimiter(rate.Limit(float64(l.settings.MessagesPerMinute)/60), l.settings.MessagesPerMinute)
+	switch bucket {
+	case bucketMessages:
+		return perMinute(l.settings.MessagesPerMinute)
+	case bucketGroupMessages:
+		return perMinute(l.settings.GroupMessagesPerMinute)
 	}
 	r := l.settings.Rate
 	if own, ok := l.settings.Rates[bucket]; ok {
@@ -51,3 +57,5 @@ func (l *limits) bucketOf(bucket string) *rate.Limiter {
 	}
 	return rate.NewLimiter(rate.Limit(r), l.settings.Burst)
 }
+
+func perMinute(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(n)/60), n) }

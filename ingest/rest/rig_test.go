@@ -32,6 +32,7 @@ import (
 	"parley/ingest/shard"
 	"parley/projections"
 	"parley/projections/feed"
+	"parley/projections/groups"
 	"parley/projections/queries"
 	"parley/projections/runner"
 	"parley/storage/pebble"
@@ -111,7 +112,10 @@ func start(dir string) *node {
 	for _, p := range slots.Partitions() {
 		n.feeds[p] = feed.New(p, n.log, feed.DefaultSettings(), feedMetrics)
 	}
-	rules := map[domain.Kind]domain.Rules{domain.KindDirect: conversation.NewRules(message.DefaultLimits), domain.KindUser: user.Rules{}}
+	rules := map[domain.Kind]domain.Rules{
+		domain.KindDirect: conversation.NewRules(message.DefaultLimits), domain.KindUser: user.Rules{},
+		domain.KindGroup: conversation.NewGroupRules(message.DefaultLimits),
+	}
 	n.owners = must(owners.New(owners.Config{
 		Node: "n", Control: n.control, Log: n.log, Store: n.store, Metrics: reg, Now: time.Now,
 		Feed:  func(p domain.Partition) shard.Feed { return n.feeds[p] },
@@ -119,7 +123,7 @@ func start(dir string) *node {
 	}))
 	quiet := slog.New(slog.DiscardHandler)
 	n.runner = must(runner.New(ctx, n.store, projections.Kinds(), runner.DefaultSettings(), runner.NewMetrics(reg), quiet))
-	n.queries = queries.New(n.store, queries.FeedsFunc(n.recent), n.runner)
+	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
 	n.signer = must(token.NewSigner(token.Key{ID: "k", Secret: bytes.Repeat([]byte{7}, 32)}))
 	n.wg.Go(func() { n.ended(n.owners.Run(ctx)) })
 	for _, f := range n.feeds {
@@ -148,9 +152,9 @@ func (n *node) stop() {
 	}
 }
 
-func (n *node) recent(stream domain.StreamID, from, to domain.Seq) []domain.Event {
-	p, _ := n.control.SlotMap().Partition(stream)
-	return n.feeds[p].Recent(stream, from, to)
+func (n *node) feedOf(stream domain.StreamID) (queries.Feed, bool) {
+	p, ok := n.control.SlotMap().Partition(stream)
+	return n.feeds[p], ok
 }
 
 // reads adapts the queries as the command does.
@@ -166,6 +170,28 @@ func (r reads) Users(ctx context.Context, app domain.AppID, cursor string, limit
 	out := make([]rest.Profile, len(page))
 	for i := range page {
 		out[i] = rest.Profile(page[i])
+	}
+	return out, next, err
+}
+
+func (r reads) Members(ctx context.Context, stream domain.StreamID, cursor string, skip, limit int) ([]rest.GroupMember, string, error) {
+	page, next, err := r.Queries.Members(ctx, stream, cursor, skip, limit)
+	out := make([]rest.GroupMember, len(page))
+	for i, m := range page {
+		out[i] = rest.GroupMember{User: m.User, Joined: m.Joined}
+	}
+	return out, next, err
+}
+
+func (r reads) Groups(ctx context.Context, app domain.AppID, public bool, cursor string, limit int) ([]rest.Group, string, error) {
+	list := groups.All
+	if public {
+		list = groups.Public
+	}
+	page, next, err := r.Queries.Groups(ctx, app, list, cursor, limit)
+	out := make([]rest.Group, len(page))
+	for i, g := range page {
+		out[i] = rest.Group{ID: g.ID, Name: g.Name, Owner: g.Owner, Changed: g.Changed, Count: g.Count}
 	}
 	return out, next, err
 }
@@ -270,7 +296,7 @@ var appNumber atomic.Int64
 // freeSettings limit nothing that the test does not limit itself, and hash fast.
 func freeSettings() rest.Settings {
 	s := rest.DefaultSettings()
-	s.Rate, s.Burst, s.BcryptCost, s.MessagesPerMinute = 1e6, 1_000_000, bcrypt.MinCost, 1_000_000
+	s.Rate, s.Burst, s.BcryptCost, s.MessagesPerMinute, s.GroupMessagesPerMinute = 1e6, 1_000_000, bcrypt.MinCost, 1_000_000, 1_000_000
 	s.Origins = []string{"https://app.example"}
 	return s
 }
@@ -284,7 +310,7 @@ func newRig(t *testing.T, change ...func(*rest.Config)) *rig {
 	require.NoError(t, apps{shared.control}.CreateApp(t.Context(), r.made))
 	r.config = rest.Config{
 		Settings: freeSettings(), Limits: message.DefaultLimits, Owners: shared.owners, Apps: apps{shared.control}, Tokens: shared.signer,
-		Reads: reads{shared.queries}, Waiter: waiter{shared.runner}, Sessions: r.people, Undelivered: r.people, Volatile: r.people,
+		Reads: reads{shared.queries}, Groups: reads{shared.queries}, Messages: shared.queries, RecallWindow: 2 * time.Minute, Waiter: waiter{shared.runner}, Sessions: r.people, Undelivered: r.people, Volatile: r.people,
 		Now: time.Now, Logger: slog.New(slog.NewTextHandler(shared.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: prometheus.NewRegistry(),
 	}

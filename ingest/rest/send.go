@@ -71,8 +71,8 @@ func (c *call) send() error {
 	return c.data(ids)
 }
 
-// check reads the request; every refusal comes before anything is sent.
-func (r *sendRequest) check(s *Settings, l message.Limits) (*sending, error) {
+// common reads what messages to users and to groups have in common.
+func (r *sendRequest) common(s *Settings) (*sending, error) {
 	m := &sending{sync: r.SyncDevice}
 	switch r.RouteType {
 	case "":
@@ -92,7 +92,14 @@ func (r *sendRequest) check(s *Settings, l message.Limits) (*sending, error) {
 	if m.from, err = user.FoldName(from); err != nil {
 		return nil, err
 	}
-	if m.noHistory, err = fold(r.NoHistory, s.Recipients); err != nil {
+	m.noHistory, err = fold(r.NoHistory, s.Recipients)
+	return m, err
+}
+
+// check reads the request; every refusal comes before anything is sent.
+func (r *sendRequest) check(s *Settings, l message.Limits) (*sending, error) {
+	m, err := r.common(s)
+	if err != nil {
 		return nil, err
 	}
 	if len(r.To) == 0 || len(r.To) > s.Recipients {
@@ -136,21 +143,24 @@ func fold(names []string, most int) ([]domain.UserID, error) {
 
 // parcel makes the message for one recipient.
 func (r *sendRequest) parcel(from, to domain.UserID, l message.Limits) (parcel, error) {
-	body, err := msync.BodyFromJSON(&msync.Draft{
+	body, envelope, err := content(&msync.Draft{
 		Chat: msync.MessageBody_CHAT, From: string(from), To: string(to), Type: r.Type, Body: r.Body, Ext: r.Ext,
-	})
+	}, l)
+	return parcel{to: to, body: body, envelope: envelope}, err
+}
+
+// content makes the body of a message, and reads what the rules want to know of it.
+func content(d *msync.Draft, l message.Limits) ([]byte, message.Envelope, error) {
+	body, err := msync.BodyFromJSON(d)
 	if err != nil {
-		return parcel{}, sendRefusal(err)
+		return nil, message.Envelope{}, sendRefusal(err)
 	}
 	scan, err := msync.ScanBody(body)
 	if err != nil { // readable JSON that makes no readable message: a key over its limit, for instance
-		return parcel{}, illegalArgument.say("body or ext is not valid")
+		return nil, message.Envelope{}, illegalArgument.say("body or ext is not valid")
 	}
 	envelope := scan.Domain(0)
-	if err := message.Check(envelope, l); err != nil {
-		return parcel{}, sendRefusal(err)
-	}
-	return parcel{to: to, body: body, envelope: envelope}, nil
+	return body, envelope, sendRefusal(message.Check(envelope, l))
 }
 
 // sendRefusal gives messages that are too large the code that callers know.

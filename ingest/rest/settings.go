@@ -3,12 +3,15 @@ package rest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"runtime"
 	"slices"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"parley/domain/conversation"
 )
 
 // Settings are the limits of the API. The zero value of a field is not a default: start from DefaultSettings.
@@ -34,6 +37,18 @@ type Settings struct {
 	HistoryPage       int                `mapstructure:"history_page"`        // messages of a page of history
 	ConversationsPage int                `mapstructure:"conversations_page"`  // conversations of a page
 	Conversations     int                `mapstructure:"conversations"`       // conversations that a user's list shows
+
+	GroupMessagesPerMinute int  `mapstructure:"group_messages_per_minute"` // messages of one app to groups over REST, all groups counted
+	GroupRecipients        int  `mapstructure:"group_recipients"`          // groups of one send
+	GroupUsers             int  `mapstructure:"group_users"`               // the most members that a group may be set to have
+	GroupDetails           int  `mapstructure:"group_details"`             // groups of one call that shows them in full
+	GroupsPage             int  `mapstructure:"groups_page"`               // groups of a page of a list
+	JoinedGroups           int  `mapstructure:"joined_groups"`             // groups that a user may be in
+	BulkMembers            int  `mapstructure:"bulk_members"`              // users added, invited or removed by one call
+	MembersPage            int  `mapstructure:"members_page"`              // members of a page
+	Affiliations           int  `mapstructure:"affiliations"`              // members that one call shows with the details of groups
+	RecallBatch            int  `mapstructure:"recall_batch"`              // messages recalled by one call
+	GroupHistory           bool `mapstructure:"group_history"`             // new members of a group read what was before they joined
 }
 
 // DefaultSettings are the defaults: the limits of the SDKs' documentation where it names one.
@@ -45,6 +60,8 @@ func DefaultSettings() Settings {
 		BcryptCost: bcrypt.DefaultCost, HashConcurrency: max(1, runtime.GOMAXPROCS(0)-1), HashQueue: 256,
 		BulkUsers: 60, UsersPage: 100, StatusBatch: 100, Recipients: 600,
 		HistoryPage: 50, ConversationsPage: 50, Conversations: 100,
+		GroupMessagesPerMinute: 1200, GroupRecipients: 3, GroupUsers: 100_000, GroupDetails: 100, GroupsPage: 1000, JoinedGroups: 10_000,
+		BulkMembers: 60, MembersPage: 1000, Affiliations: 10_000, RecallBatch: 30, GroupHistory: true,
 	}
 }
 
@@ -80,6 +97,12 @@ func (s *Settings) Validate() error {
 	if s.BcryptCost < bcrypt.MinCost || s.BcryptCost > 16 {
 		bad("bcrypt_cost is %d, must be between %d and 16", s.BcryptCost, bcrypt.MinCost)
 	}
+	if s.BulkMembers > conversation.MaxBulk {
+		bad("bulk_members is %d, must be at most %d", s.BulkMembers, conversation.MaxBulk)
+	}
+	if s.GroupUsers > math.MaxInt32 {
+		bad("group_users is %d, must be at most %d", s.GroupUsers, math.MaxInt32)
+	}
 	for _, o := range s.Origins {
 		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
 			bad("origins: %q is not an origin such as https://example.org", o)
@@ -106,6 +129,16 @@ func (s *Settings) counts() (errs []error) {
 		{"history_page", s.HistoryPage, 1},
 		{"conversations_page", s.ConversationsPage, 1},
 		{"conversations", s.Conversations, 1},
+		{"group_messages_per_minute", s.GroupMessagesPerMinute, 1},
+		{"group_recipients", s.GroupRecipients, 1},
+		{"group_users", s.GroupUsers, 1},
+		{"group_details", s.GroupDetails, 1},
+		{"groups_page", s.GroupsPage, 1},
+		{"joined_groups", s.JoinedGroups, 1},
+		{"bulk_members", s.BulkMembers, 1},
+		{"members_page", s.MembersPage, 1},
+		{"affiliations", s.Affiliations, 1},
+		{"recall_batch", s.RecallBatch, 1},
 	} {
 		if c.v < c.least {
 			errs = append(errs, fmt.Errorf("rest.%s is %d, must be at least %d", c.name, c.v, c.least))

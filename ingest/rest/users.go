@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"parley/domain"
+	"parley/domain/conversation"
 	"parley/domain/user"
 )
 
@@ -166,7 +167,7 @@ func (c *call) getUser() error {
 
 func ptr[T any](v T) *T { return &v }
 
-// deleteUser is DELETE /users/{u}.
+// deleteUser is DELETE /users/{u}. The groups that the user owns end; the others are left.
 func (c *call) deleteUser() error {
 	u, err := c.user()
 	if err != nil {
@@ -174,6 +175,9 @@ func (c *call) deleteUser() error {
 	}
 	head, err := c.server.account(c.ctx(), c.app.ID, u)
 	if err != nil {
+		return err
+	}
+	if err := c.endMembership(conversation.Person{User: u, Incarnation: head.Incarnation}); err != nil {
 		return err
 	}
 	r := c.server.one(c.ctx(), domain.UserStream(c.app.ID, u), user.Delete{})
@@ -234,6 +238,9 @@ func (c *call) deleteUsers() error {
 	}
 	wishes := make([]wish, len(page))
 	for i := range page {
+		if err := c.endMembership(conversation.Person{User: page[i].User, Incarnation: page[i].Incarnation}); err != nil {
+			return err
+		}
 		wishes[i] = wish{domain.UserStream(c.app.ID, page[i].User), user.Delete{}}
 	}
 	results := c.server.submit(c.ctx(), wishes)
