@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
@@ -124,17 +125,25 @@ func (u undelivered) Delivered(
 	}
 	m, ok := ev.Body.(conversation.MessageSent)
 	st, parsed := stream.Parse()
-	if !ok || !parsed || st.App != app || m.To != name {
+	if !ok || !parsed || st.App != app || !receives(st, &m, name) {
 		return false, errNoMessage
 	}
 	at, ok, err := u.reads.Membership(ctx, app, name, inc, stream)
 	if err != nil {
 		return false, err
 	}
-	if !ok || ev.Seq < at.From {
+	if !ok || !at.Covers(ev.Seq) {
 		return false, errNoMessage
 	}
 	return u.gateway.Delivered(ctx, app, name, inc, stream, ev.Seq)
+}
+
+// receives tells whether a message is for a user, as far as the message says.
+func receives(st domain.Stream, m *conversation.MessageSent, u domain.UserID) bool {
+	if st.Kind != domain.KindGroup {
+		return m.To == u
+	}
+	return m.From != u && (len(m.Audience) == 0 || slices.Contains(m.Audience, u))
 }
 
 // volatile hands what is not logged to the router, with ids of the gateway's.

@@ -133,6 +133,7 @@ func (n *node) buildCore(ctx context.Context) error {
 	}
 	rules := map[domain.Kind]domain.Rules{
 		domain.KindDirect: conversation.NewRules(n.cfg.Limits.message()),
+		domain.KindGroup:  conversation.NewGroupRules(n.cfg.Limits.message()),
 		domain.KindUser:   user.Rules{},
 	}
 	n.owners, err = owners.New(owners.Config{

@@ -1,7 +1,8 @@
-// Package directory knows who is online: the sessions of each user on this node, and what follows from having several.
+// Package directory knows who is online: the sessions of each user on this node, what follows from having several, and which sessions are
+// subscribed to which groups.
 //
 // It holds facts in memory only. What must hold: a session is found from the return of Attach to the return of Detach, so that what is
-// routed after Attach reaches it; no lock is held while a session is called.
+// routed after Attach reaches it, and so for Subscribe and Unsubscribe; no lock is held while a session is called.
 package directory
 
 import (
@@ -24,7 +25,29 @@ type Delivery struct {
 	Stream domain.StreamID
 	Parsed domain.Stream
 	Event  *domain.Event
-	Meta   []byte // the wire form, the same for every reader
+	Metas  [][]byte // the wire form, the same for all whom the delivery is handed to: one Meta; none: it only moves the seq on
+	Change Change
+}
+
+// Change is what an event does to the group membership of the users whom a delivery is handed to.
+type Change uint8
+
+// Changes of memberships.
+const (
+	Unchanged Change = iota
+	Joins            // they are members from this entry on: their sessions subscribe
+	Leaves           // this entry is their last
+	Ends             // this entry is the last for all
+	Shields          // they want the group's messages on no device, or want them again
+)
+
+// NewDelivery returns what is handed to sessions. meta is the wire form, nil when there is none.
+func NewDelivery(id domain.StreamID, st domain.Stream, ev *domain.Event, meta []byte) *Delivery {
+	d := &Delivery{Stream: id, Parsed: st, Event: ev}
+	if meta != nil {
+		d.Metas = [][]byte{meta}
+	}
+	return d
 }
 
 // KickReason says why sessions are ended from outside.
@@ -51,9 +74,9 @@ type Info struct {
 // Session is a logged-in socket. Its methods never block.
 type Session interface {
 	Info() Info
-	// Deliver hands over an entry of one of the user's streams, in the order of the stream.
+	// Deliver hands over an entry of one of the user's streams, in the order of the stream; an aside when it changes the membership.
 	Deliver(*Delivery)
-	// DeliverVolatile hands over what is not an entry: shown now or never.
+	// DeliverVolatile hands over what is not an entry: shown now or never, if the session is to see it.
 	DeliverVolatile(*Delivery)
 	// Kick tells the device why and closes. note is shown to the app where the wire has room for it.
 	Kick(reason KickReason, note string)
@@ -61,10 +84,11 @@ type Session interface {
 
 const shards = 64
 
-// Directory finds sessions by user.
+// Directory finds sessions by user, and by the groups that they are subscribed to.
 type Directory struct {
-	seed   maphash.Seed
-	shards [shards]shard
+	seed    maphash.Seed
+	shards  [shards]shard
+	streams [shards]subscriptions
 }
 
 type shard struct {
@@ -77,6 +101,7 @@ func New() *Directory {
 	d := &Directory{seed: maphash.MakeSeed()}
 	for i := range d.shards {
 		d.shards[i].sessions = make(map[Key][]Session)
+		d.streams[i].streams = make(map[domain.StreamID]*subscribers)
 	}
 	return d
 }

@@ -13,6 +13,16 @@ func wireAnswer(code domain.Code, err error, to string) (msync.Status_ErrorCode,
 	switch code {
 	case domain.UserNotFound:
 		return msync.Status_FAIL, "username " + to + " doesn't exist!" // [204]
+	case domain.GroupNotFound:
+		return msync.Status_FAIL, "group not found" // [605]
+	case domain.NotMember:
+		return msync.Status_FAIL, "not in group or chatroom" // [602]
+	case domain.TooManyReceivers:
+		return msync.Status_FAIL, "limit directed users" // [50]
+	case domain.RecallOff:
+		return msync.Status_FAIL, "message recall disabled" // [505]
+	case domain.RecallTooLate:
+		return msync.Status_FAIL, "exceed recall time limit" // [504]
 	case domain.RateLimited:
 		return msync.Status_PERMISSION_DENIED, "traffic limit" // [509]
 	case domain.TooLarge:
@@ -29,6 +39,18 @@ func wireAnswer(code domain.Code, err error, to string) (msync.Status_ErrorCode,
 		return msync.Status_FAIL, "the server is busy, please try again" // [503]
 	default:
 		return msync.Status_FAIL, "internal" // [503]
+	}
+}
+
+// recallAnswer is wireAnswer for recalls, which have texts of their own for what others have none for.
+func recallAnswer(code domain.Code, err error, to string) (msync.Status_ErrorCode, string) {
+	switch code {
+	case domain.NotFound:
+		return msync.Status_FAIL, "Sorry, message does not exist" // [1302]
+	case domain.Forbidden:
+		return msync.Status_FAIL, "Sorry, You do not have permission" // [603]
+	default:
+		return wireAnswer(code, err, to)
 	}
 }
 

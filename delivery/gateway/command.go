@@ -55,17 +55,30 @@ func (s *session) chat(m *msync.MetaView, up *upward) {
 		s.refuse(up, no)
 		return
 	}
+	if string(m.To.Domain) == msync.GroupDomain {
+		s.toGroup(m, &body, up)
+		return
+	}
 	to, no := s.recipient(m)
 	if no != nil {
 		s.refuse(up, no)
 		return
 	}
-	cmd := s.command(m, &body, to)
 	stream := domain.DirectStream(s.key.App, s.key.User, to.User)
+	if body.Type == msync.MessageBody_RECALL {
+		s.recall(m, &body, stream, to.User, up)
+		return
+	}
+	cmd := s.command(m, &body, to)
 	if s.volatile(m, &body) {
 		s.sendVolatile(stream, cmd, up)
 		return
 	}
+	s.submit(stream, cmd, up)
+}
+
+// submit hands a command to the owner of its stream.
+func (s *session) submit(stream domain.StreamID, cmd conversation.Command, up *upward) {
 	if s.pending == nil {
 		s.pending = make(chan struct{}, s.gw.cfg.Settings.MaxPending)
 	}
@@ -85,6 +98,8 @@ func bodyCommand(t msync.MessageBody_Type) string {
 		return "MarkRead"
 	case msync.MessageBody_CHANNEL_ACK:
 		return "ReadConversation"
+	case msync.MessageBody_RECALL:
+		return "RecallMessage"
 	default:
 		return "SendMessage"
 	}
@@ -92,22 +107,25 @@ func bodyCommand(t msync.MessageBody_Type) string {
 
 // admissible refuses what is over a rate, and what is not offered yet, with the texts that the SDKs know.
 func (s *session) admissible(m *msync.MetaView, body *msync.Envelope) *domain.Error {
-	if string(m.To.Domain) == msync.GroupDomain || body.Type == msync.MessageBody_GROUPCHAT || body.Type == msync.MessageBody_CHATROOM {
-		if body.Type == msync.MessageBody_CHATROOM {
-			return domain.Refuse(domain.Unsupported, "grpID "+string(m.To.Name)+" does not exist!")
-		}
-		return domain.Refuse(domain.Unsupported, "group not found")
+	toGroup := string(m.To.Domain) == msync.GroupDomain
+	if body.Type == msync.MessageBody_CHATROOM {
+		return domain.Refuse(domain.Unsupported, "grpID "+string(m.To.Name)+" does not exist!")
 	}
 	if m.To.AppKey != nil && string(m.To.AppKey) != string(s.key.App) {
+		if toGroup {
+			return domain.Refuse(domain.GroupNotFound, "")
+		}
 		return domain.Refuse(domain.UserNotFound, "")
 	}
 	switch body.Type {
-	case msync.MessageBody_RECALL:
-		return domain.Refuse(domain.Unsupported, "message recall disabled")
 	case msync.MessageBody_EDIT:
 		return domain.Refuse(domain.Unsupported, "Sorry, edit is not available")
-	case msync.MessageBody_NORMAL, msync.MessageBody_CHAT, msync.MessageBody_READ_ACK, msync.MessageBody_DELIVER_ACK, msync.MessageBody_CHANNEL_ACK:
-	case msync.MessageBody_GROUPCHAT, msync.MessageBody_CHATROOM:
+	case msync.MessageBody_GROUPCHAT:
+		if !toGroup {
+			return domain.Refuse(domain.GroupNotFound, "")
+		}
+	case msync.MessageBody_NORMAL, msync.MessageBody_CHAT, msync.MessageBody_READ_ACK, msync.MessageBody_DELIVER_ACK, msync.MessageBody_CHANNEL_ACK,
+		msync.MessageBody_RECALL, msync.MessageBody_CHATROOM:
 	default:
 		return domain.Refuse(domain.BadRequest, "the message type is unknown")
 	}
@@ -142,11 +160,16 @@ func (s *session) recipient(m *msync.MetaView) (conversation.Recipient, *domain.
 	return to, nil
 }
 
-// command makes the command of a chat meta. The frame's buffer is used again: what the command keeps is copied.
-func (s *session) command(m *msync.MetaView, body *msync.Envelope, to conversation.Recipient) conversation.Command {
-	from := conversation.Sender{
+// sender is this device as the sender of a meta.
+func (s *session) sender(m *msync.MetaView) conversation.Sender {
+	return conversation.Sender{
 		User: s.key.User, Incarnation: s.info.Incarnation, Resource: s.info.Resource, ClientID: m.ID, Hash: message.Hash(m.Payload),
 	}
+}
+
+// command makes the command of a chat meta to a user. The frame's buffer is used again: what the command keeps is copied.
+func (s *session) command(m *msync.MetaView, body *msync.Envelope, to conversation.Recipient) conversation.Command {
+	from := s.sender(m)
 	kept := message.Bytes(bytes.Clone(m.Payload))
 	switch body.Type {
 	case msync.MessageBody_DELIVER_ACK:
@@ -229,7 +252,11 @@ func (s *session) answer(up *upward, r domain.Result) {
 		ack.Timestamp = uint64(r.T.Milli())
 	}
 	if code != "" {
-		ack.Code, ack.Reason = wireAnswer(code, r.Err, up.to)
+		if up.command == "RecallMessage" {
+			ack.Code, ack.Reason = recallAnswer(code, r.Err, up.to)
+		} else {
+			ack.Code, ack.Reason = wireAnswer(code, r.Err, up.to)
+		}
 		if code == domain.Internal {
 			s.gw.log.Error("command failed", "command", up.command, "err", r.Err)
 		}

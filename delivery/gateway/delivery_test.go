@@ -351,9 +351,9 @@ func TestGapIsRepairedByPages(t *testing.T) {
 	stream := domain.DirectStream(r.app, "alice", "bob")
 	parsed, _ := stream.Parse()
 	for _, s := range r.users.Sessions(key(r, "bob")) {
-		s.Deliver(&directory.Delivery{Stream: stream, Parsed: parsed, Meta: []byte{8, 1}, Event: &domain.Event{
+		s.Deliver(directory.NewDelivery(stream, parsed, &domain.Event{
 			Seq: 3, T: 3, Body: conversation.MessageSent{From: "alice", To: "bob"},
-		}})
+		}, []byte{8, 1}))
 	}
 	bob.wait(1)
 	alice.send("bob", "2")

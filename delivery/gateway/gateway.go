@@ -46,6 +46,8 @@ type Reads interface {
 	Memberships(ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation) ([]conversation.Membership, error)
 	// Entries returns the entries from on, dense, at most limit and about maxBytes; fewer when the next is not readable yet.
 	Entries(ctx context.Context, stream domain.StreamID, from, to domain.Seq, limit, maxBytes int) ([]domain.Event, error)
+	// Recallable returns what a recall has to know of a message, and where it is. In the stream near it is found as soon as it is acknowledged.
+	Recallable(ctx context.Context, near domain.StreamID, id domain.MessageID) (domain.StreamID, conversation.Recallable, error)
 	// WaitMemberships waits until the memberships have seen the given positions.
 	WaitMemberships(ctx context.Context, positions map[domain.Partition]domain.Index) error
 }

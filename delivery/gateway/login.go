@@ -165,6 +165,9 @@ func (s *session) start(ctx context.Context) (listed int) {
 	wait, cancel := context.WithTimeout(ctx, membershipWait)
 	current := s.gw.cfg.Reads.WaitMemberships(wait, attached) == nil
 	cancel()
+	s.mu.Lock()
+	s.unsure = !current
+	s.mu.Unlock()
 	st, err := s.load(ctx, true)
 	if errors.Is(err, errGone) {
 		return 0
@@ -172,6 +175,7 @@ func (s *session) start(ctx context.Context) (listed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
+		s.unsure = true
 		s.gw.log.Warn("log-in without what was missed: reading goes on", "err", err, "app", s.key.App, "user", s.key.User)
 		s.background(func(ctx context.Context) { s.readLater(ctx, attached, true) })
 		return 0
@@ -210,6 +214,7 @@ func (s *session) readLater(ctx context.Context, attached map[domain.Partition]d
 		cancel()
 		if err == nil {
 			s.mu.Lock()
+			s.unsure = false
 			s.adopt(st, false)
 			s.servePages()
 			s.mu.Unlock()

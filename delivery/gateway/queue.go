@@ -28,6 +28,8 @@ type queue struct {
 	tries   int  // reads that did not find it
 
 	frames []sentFrame // pushed and not acknowledged, in order
+
+	group *membership // of a group's queue only
 }
 
 // sentFrame is a pushed frame: the seq at its end and how many entries it showed.
@@ -94,4 +96,16 @@ func (q *queue) pageEnd() domain.Seq {
 		return min(q.hold, q.target)
 	}
 	return q.target
+}
+
+// start puts the queue where its device stands, between start and end: at what was acknowledged. What was pushed and not acknowledged is
+// held before anything newer.
+func (q *queue) start(start, end domain.Seq, at mark) {
+	q.loading = false
+	q.acked = max(q.acked, min(max(at.acked, start), end))
+	q.pushed = q.acked
+	q.target = max(q.target, end, q.acked)
+	if at.pushed > q.acked {
+		q.hold = min(at.pushed, q.target)
+	}
 }

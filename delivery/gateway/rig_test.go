@@ -150,14 +150,17 @@ func start(dir string) *core {
 	for _, p := range slots.Partitions() {
 		c.feeds[p] = feed.New(p, c.log, feed.DefaultSettings(), feedMetrics)
 	}
-	rules := map[domain.Kind]domain.Rules{domain.KindDirect: conversation.NewRules(message.DefaultLimits), domain.KindUser: user.Rules{}}
+	rules := map[domain.Kind]domain.Rules{
+		domain.KindDirect: conversation.NewRules(message.DefaultLimits), domain.KindGroup: conversation.NewGroupRules(message.DefaultLimits),
+		domain.KindUser: user.Rules{},
+	}
 	c.owners = must(owners.New(owners.Config{
 		Node: "n", Control: c.control, Log: c.log, Store: c.store, Metrics: reg, Now: time.Now,
 		Feed:  func(p domain.Partition) shard.Feed { return c.feeds[p] },
 		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
 	}))
 	c.runner = must(runner.New(ctx, c.store, projections.Kinds(), runner.DefaultSettings(), runner.NewMetrics(reg), quiet))
-	c.queries = queries.New(c.store, queries.FeedsFunc(c.recent), c.runner)
+	c.queries = queries.New(c.store, queries.FeedOf(c.feedOf), c.runner)
 	c.signer = must(token.NewSigner(token.Key{ID: "k", Secret: bytes.Repeat([]byte{7}, 32)}))
 	c.run(func() error { return c.owners.Run(ctx) })
 	for _, f := range c.feeds {
@@ -185,9 +188,9 @@ func (c *core) stop() {
 	}
 }
 
-func (c *core) recent(stream domain.StreamID, from, to domain.Seq) []domain.Event {
-	p, _ := c.control.SlotMap().Partition(stream)
-	return c.feeds[p].Recent(stream, from, to)
+func (c *core) feedOf(stream domain.StreamID) (queries.Feed, bool) {
+	p, ok := c.control.SlotMap().Partition(stream)
+	return c.feeds[p], ok
 }
 
 // reads adapts queries and runner as the command does.

@@ -92,7 +92,7 @@ func TestTypedErrors(t *testing.T) {
 		{"group", msync.Outgoing{To: "g1", ToDomain: msync.GroupDomain, Payload: ofType(msync.MessageBody_GROUPCHAT)}, msync.Status_FAIL, "group not found"},        // 605
 		{"room", msync.Outgoing{To: "r1", ToDomain: msync.GroupDomain, Payload: ofType(msync.MessageBody_CHATROOM)}, msync.Status_FAIL, "grpID r1 does not exist!"}, // 705
 		{"join of a room", msync.Outgoing{To: "r1", NS: msync.Meta_MUC, Payload: []byte{0x08, 1}}, msync.Status_FAIL, "grpID r1 does not exist!"},                   // 705
-		{"recall", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_RECALL)}, msync.Status_FAIL, "message recall disabled"},                              // 505
+		{"recall", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_RECALL)}, msync.Status_FAIL, "Sorry, message does not exist"},                        // 1302
 		{"edit", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_EDIT)}, msync.Status_FAIL, "Sorry, edit is not available"},                             // 505
 		{
 			"receipt of nothing",

@@ -84,6 +84,7 @@ type session struct {
 	pushable    bool                // the handshake was answered
 	unread      []msync.UnreadQueue // for the first answer to UNREAD
 	syncing     int                 // listed queues whose pull is not over
+	unsure      bool                // memberships may be older than the attach: groups wait
 	paging      bool                // the pager runs
 	loggedOut   bool
 	ended       bool               // the reading goroutine has left: nothing may be started any more
@@ -274,6 +275,9 @@ func (s *session) end() {
 		s.stop()
 	}
 	marks := s.leftover()
+	for _, q := range s.queues {
+		s.unsubscribe(q)
+	}
 	s.mu.Unlock()
 	if !s.loggedIn.Load() {
 		return

@@ -26,6 +26,7 @@ type Settings struct {
 	Window         int           `mapstructure:"window"`               // unacknowledged entries of a socket over all queues. Clients forget what they have seen after about 100
 	MaxListed      int           `mapstructure:"max_listed"`           // queues named in the first answer to UNREAD
 	Cap            int           `mapstructure:"cap"`                  // entries of a direct conversation that log-in delivers; older is history
+	GroupCap       int           `mapstructure:"group_cap"`            // the same of a group
 	CapAge         time.Duration `mapstructure:"cap_age"`              // entries older than this are history
 	PageBytes      int           `mapstructure:"page_bytes"`           // bytes of one page
 	SendRate       float64       `mapstructure:"send_rate"`            // messages a second of one session
@@ -35,6 +36,7 @@ type Settings struct {
 	CursorInterval time.Duration `mapstructure:"cursor_interval"` // acknowledged entries are written at least so often
 	CursorBatch    int           `mapstructure:"cursor_batch"`    // or when so many are unwritten
 	DrainTime      time.Duration `mapstructure:"drain_time"`      // closing sockets is spread over it
+	RecallWindow   time.Duration `mapstructure:"recall_window"`   // how long after sending a message may be recalled; 0: not at all
 }
 
 // DefaultSettings are the defaults.
@@ -42,9 +44,10 @@ func DefaultSettings() Settings {
 	return Settings{
 		MaxSessions: 100_000, MaxFrame: msync.MaxFrameBytes, MaxOutbound: 1 << 20,
 		AuthTimeout: 10 * time.Second, LoginTimeout: 5 * time.Second, IdleTimeout: 150 * time.Second, StallTimeout: 15 * time.Second,
-		UnackedTimeout: 20 * time.Second, DevicesPerOS: 4, MaxPending: 256, Window: 60, MaxListed: 100, Cap: 2000,
+		UnackedTimeout: 20 * time.Second, DevicesPerOS: 4, MaxPending: 256, Window: 60, MaxListed: 100, Cap: 2000, GroupCap: 400,
 		CapAge: 7 * 24 * time.Hour, PageBytes: 256 << 10, SendRate: 100, SendBurst: 200, AppRate: 20_000,
 		MarksKept: time.Minute, CursorInterval: time.Second, CursorBatch: 30, DrainTime: 3 * time.Second,
+		RecallWindow: 2 * time.Minute,
 	}
 }
 
@@ -64,6 +67,7 @@ func (s *Settings) Validate() error {
 	least("window", s.Window, 1)
 	least("max_listed", s.MaxListed, 1)
 	least("cap", s.Cap, 1)
+	least("group_cap", s.GroupCap, 1)
 	least("page_bytes", s.PageBytes, 4096)
 	least("send_burst", s.SendBurst, 1)
 	least("cursor_batch", s.CursorBatch, 1)

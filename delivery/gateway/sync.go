@@ -40,6 +40,7 @@ func (g *Gateway) read(ctx context.Context, s *session) (sessionState, error) {
 	if err != nil {
 		return st, fmt.Errorf("read memberships: %w", err)
 	}
+	s.subscribeAll(members) // before heads are asked: what comes later is handed over
 	ids := make([]domain.StreamID, len(members), len(members)+1)
 	for i := range members {
 		ids[i] = members[i].Stream
@@ -51,7 +52,7 @@ func (g *Gateway) read(ctx context.Context, s *session) (sessionState, error) {
 	}
 	st.account, _ = heads[len(members)].(*user.Head)
 	for i := range members {
-		if head, ok := heads[i].(*conversation.Head); ok && head != nil {
+		if head := conversation.HeadOf(heads[i]); head != nil {
 			st.known = append(st.known, conversationState{membership: members[i], head: head})
 		}
 	}
@@ -90,6 +91,8 @@ func (s *session) adopt(st sessionState, atLogin bool) (listed int) {
 		c := &st.known[i]
 		q := s.queues[c.membership.Stream]
 		switch {
+		case q == nil && c.over(&st.device):
+			continue
 		case q == nil:
 			q = s.addQueue(c.membership.Stream)
 			if q == nil {
@@ -99,9 +102,12 @@ func (s *session) adopt(st sessionState, atLogin bool) (listed int) {
 		case q.loading:
 			s.place(q, c, &st.device)
 		}
-		if q.pushed < q.target {
+		if q.pushed < q.target && !q.loading {
 			news = append(news, q)
 		}
+	}
+	if q := s.placeSystem(st.account, &st.device); q != nil && q.pushed < q.target {
+		news = append(news, q)
 	}
 	s.holding = 0
 	for _, q := range s.queues {
@@ -158,8 +164,10 @@ func (s *session) addQueue(stream domain.StreamID) *queue {
 	if !ok {
 		return nil
 	}
-	q := &queue{stream: stream, parsed: parsed, loading: true}
-	q.name = msync.Queue{AppKey: string(s.key.App), Name: string(parsed.Peer(s.key.User)), Domain: msync.UserDomain}
+	q := &queue{stream: stream, parsed: parsed, name: s.queueName(parsed), loading: true}
+	if parsed.Kind == domain.KindGroup {
+		q.group = &membership{}
+	}
 	s.queues[stream] = q
 	return q
 }
@@ -168,12 +176,18 @@ func (s *session) addQueue(stream domain.StreamID) *queue {
 // cursor skips what is older than its first log-in and read; the user's first device gets all.
 func (s *session) place(q *queue, c *conversationState, d *deviceState) {
 	m, head := &c.membership, c.head
-	end := head.Seq
-	if m.Until != 0 {
+	end, start, limit := head.Seq, max(m.From, 1)-1, domain.Seq(s.gw.cfg.Settings.Cap)
+	if q.group != nil {
+		if s.unsure {
+			return // the user may have left since
+		}
+		q.group.read(m, head.Closed)
+		end, start, limit = q.group.end(end), q.group.first()-1, domain.Seq(s.gw.cfg.Settings.GroupCap)
+		s.keepSubscribed(q)
+	} else if m.Until != 0 {
 		end = min(end, m.Until)
 	}
-	start := max(m.From, 1) - 1
-	if limit := domain.Seq(s.gw.cfg.Settings.Cap); end > limit {
+	if end > limit {
 		start = max(start, end-limit)
 	}
 	if head.T < domain.TAt(s.gw.cfg.Now().Add(-s.gw.cfg.Settings.CapAge)) {
@@ -183,13 +197,7 @@ func (s *session) place(q *queue, c *conversationState, d *deviceState) {
 	if !known && !d.first && head.T < domain.TAt(d.firstLogin) && m.Unread(head.N) == 0 {
 		at.acked = end
 	}
-	q.loading = false
-	q.acked = max(q.acked, min(max(at.acked, start), end))
-	q.pushed = q.acked
-	q.target = max(q.target, end)
-	if at.pushed > q.acked {
-		q.hold = min(at.pushed, q.target)
-	}
+	q.start(start, end, at)
 }
 
 // sayUnread answers UNREAD: the first time with the queues that have news, later with none.
@@ -246,10 +254,27 @@ func (s *session) pull(sy *msync.Sync) {
 
 // queueNamed finds the queue that a client means; nil when there is none.
 func (s *session) queueNamed(j *msync.JIDView) *queue {
-	if string(j.Domain) == msync.GroupDomain || len(j.Name) == 0 {
-		return nil
+	switch {
+	case len(j.Name) == 0:
+		return s.queues[domain.UserStream(s.key.App, s.key.User)]
+	case string(j.Domain) == msync.GroupDomain:
+		return s.queues[domain.GroupStream(s.key.App, string(j.Name))]
+	default:
+		return s.queues[domain.DirectStream(s.key.App, s.key.User, domain.UserID(j.Name))]
 	}
-	return s.queues[domain.DirectStream(s.key.App, s.key.User, domain.UserID(j.Name))]
+}
+
+// queueName is what clients call the queue of a stream: the peer, the group, or nothing for the system queue.
+func (s *session) queueName(st domain.Stream) msync.Queue {
+	q := msync.Queue{AppKey: string(s.key.App), Domain: msync.UserDomain}
+	switch st.Kind {
+	case domain.KindUser:
+	case domain.KindGroup:
+		q.Name, q.Domain = st.A, msync.GroupDomain
+	default:
+		q.Name = string(st.Peer(s.key.User))
+	}
+	return q
 }
 
 // endPull answers a pull that has nothing more.
@@ -296,6 +321,9 @@ func (s *session) acknowledge(q *queue, seq domain.Seq) {
 func (s *session) Deliver(d *directory.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.Change != directory.Unchanged && !s.changed(d) {
+		return
+	}
 	q := s.queues[d.Stream]
 	if q == nil {
 		if q = s.addQueue(d.Stream); q == nil {
@@ -307,13 +335,13 @@ func (s *session) Deliver(d *directory.Delivery) {
 	}
 	seq := d.Event.Seq
 	switch {
-	case seq <= q.target:
+	case seq <= q.target || q.group.over(seq):
 		return
 	case !q.live() || seq != q.pushed+1:
 		s.fallBehind(q, seq, "gap")
 		return
 	}
-	if d.Meta == nil || !conversation.Sees(d.Parsed, d.Event, s.key.User, s.info.Resource) {
+	if len(d.Metas) == 0 || !s.sees(d.Parsed, q.group, d.Event) {
 		s.pass(q, seq)
 		return
 	}
@@ -321,7 +349,7 @@ func (s *session) Deliver(d *directory.Delivery) {
 		s.fallBehind(q, seq, "window")
 		return
 	}
-	s.push(q, seq, [][]byte{d.Meta})
+	s.push(q, seq, d.Metas)
 	s.gw.metrics.live.Inc()
 	s.gw.metrics.latency.Observe(s.gw.cfg.Now().Sub(d.Event.T.Time()).Seconds())
 }
@@ -369,18 +397,19 @@ func (s *session) push(q *queue, end domain.Seq, metas [][]byte) {
 func (s *session) DeliverVolatile(d *directory.Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := msync.Queue{AppKey: string(s.key.App), Name: string(d.Parsed.Peer(s.key.User)), Domain: msync.UserDomain}
+	name := s.queueName(d.Parsed)
 	var pushed domain.Seq
-	if q := s.queues[d.Stream]; q != nil {
-		pushed = q.pushed
+	q := s.queues[d.Stream]
+	if q != nil {
+		pushed, name = q.pushed, q.name
 	}
-	if !s.pushable {
+	if !s.pushable || d.Parsed.Kind == domain.KindGroup && !s.seesVolatile(q, d) {
 		return
 	}
 	key, now := s.device.nextKey(pushed), uint64(s.gw.cfg.Now().UnixMilli())
 	s.gw.metrics.volatile.Inc()
 	s.write(msync.MSync_SYNC, func(dst []byte) []byte {
-		return msync.AppendPage(dst, &msync.Page{Queue: name, Metas: [][]byte{d.Meta}, NextKey: key, Timestamp: now})
+		return msync.AppendPage(dst, &msync.Page{Queue: name, Metas: d.Metas, NextKey: key, Timestamp: now})
 	})
 }
 
@@ -400,12 +429,15 @@ func (s *session) servePages() {
 // pageable tells whether any queue waits for a page.
 func (s *session) pageable() bool {
 	for _, q := range s.queues {
-		if q.loading || q.behind() {
+		if s.unplaced(q) || q.behind() {
 			return true
 		}
 	}
 	return false
 }
+
+// unplaced tells whether a queue waits to be found. While memberships are not sure, readLater finds those of groups.
+func (s *session) unplaced(q *queue) bool { return q.loading && (q.group == nil || !s.unsure) }
 
 // pager brings queues forward, one page after the other, round robin, until all are live or wait for their client.
 func (s *session) pager(ctx context.Context) {
@@ -460,7 +492,7 @@ func (s *session) waitToPage(ctx context.Context, pause time.Duration) {
 func (s *session) work() []*queue {
 	var out []*queue
 	for _, q := range s.queues {
-		if q.loading || q.behind() && (s.holding == 0 || q.holding()) {
+		if s.unplaced(q) || q.behind() && (s.holding == 0 || q.holding()) {
 			out = append(out, q)
 		}
 	}
@@ -475,6 +507,7 @@ func (s *session) servePage(ctx context.Context, q *queue) bool {
 	s.mu.Lock()
 	loading, from, to := q.loading, q.pushed+1, q.pageEnd()
 	room := s.gw.cfg.Settings.Window - s.outstanding
+	member := q.group.copy()
 	s.mu.Unlock()
 	if loading {
 		return s.find(ctx, q)
@@ -496,12 +529,16 @@ func (s *session) servePage(ctx context.Context, q *queue) bool {
 		return false
 	}
 	s.gw.metrics.pageRead.Inc()
+	if last := member.leaves(events, s.key.User); last != 0 {
+		events = events[:last-from+1]
+		s.leaveAt(q, last)
+	}
 	shown := page{from: from, end: events[len(events)-1].Seq}
 	for i := range events {
-		if !conversation.Sees(q.parsed, &events[i], s.key.User, s.info.Resource) {
+		if !s.sees(q.parsed, member, &events[i]) {
 			continue
 		}
-		if m, ok := msync.MetaOfEvent(nil, s.key.App, &events[i], nil); ok {
+		if m, ok := msync.MetaOfEntry(nil, q.parsed, &events[i], msync.FormOf(&events[i], s.key.User), nil); ok {
 			shown.metas, shown.seqs = append(shown.metas, m), append(shown.seqs, events[i].Seq)
 		}
 	}
@@ -562,6 +599,7 @@ func (s *session) find(ctx context.Context, q *queue) bool {
 	if q.tries++; q.loading && q.tries >= maxFinds {
 		s.gw.metrics.pageNowhere.Inc()
 		s.gw.log.Warn("entry of a conversation that the user is not in", "stream", q.stream)
+		s.unsubscribe(q)
 		delete(s.queues, q.stream)
 	}
 	return !q.loading

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"parley/domain"
 	"parley/domain/conversation"
@@ -22,26 +23,65 @@ func (g *Gateway) Undelivered(ctx context.Context, app domain.AppID, u domain.Us
 	if err != nil {
 		return 0, fmt.Errorf("read memberships: %w", err)
 	}
+	ids := make([]domain.StreamID, len(members))
+	for i := range members {
+		ids[i] = members[i].Stream
+	}
+	heads, err := g.cfg.Owners.Heads(ctx, ids)
+	if err != nil {
+		return 0, fmt.Errorf("read heads: %w", err)
+	}
 	count := 0
 	for i := range members {
-		from := max(acked[members[i].Stream]+1, members[i].From)
-		for count < MaxUndelivered {
-			events, err := g.cfg.Reads.Entries(ctx, members[i].Stream, from, ^domain.Seq(0), 200, g.cfg.Settings.PageBytes)
-			if err != nil {
-				return 0, fmt.Errorf("read entries: %w", err)
-			}
-			if len(events) == 0 {
-				break
-			}
-			for j := range events {
-				if m, ok := events[j].Body.(conversation.MessageSent); ok && m.To == u {
-					count++
-				}
-			}
-			from = events[len(events)-1].Seq + 1
+		head := conversation.HeadOf(heads[i])
+		if head == nil || count >= MaxUndelivered {
+			continue
 		}
+		n, err := g.undelivered(ctx, &members[i], u, acked[members[i].Stream], head.Seq, MaxUndelivered-count)
+		if err != nil {
+			return 0, err
+		}
+		count += n
 	}
 	return min(count, MaxUndelivered), nil
+}
+
+// undelivered counts the messages to a user above acked in one conversation, up to about limit.
+func (g *Gateway) undelivered(
+	ctx context.Context, m *conversation.Membership, u domain.UserID, acked, head domain.Seq, limit int,
+) (count int, err error) {
+	st, ok := m.Stream.Parse()
+	if !ok {
+		return 0, nil
+	}
+	from := max(acked+1, m.From)
+	if m.Until != 0 {
+		head = min(head, m.Until)
+	}
+	for count < limit && from <= head {
+		events, err := g.cfg.Reads.Entries(ctx, m.Stream, from, head, 200, g.cfg.Settings.PageBytes)
+		if err != nil {
+			return 0, fmt.Errorf("read entries: %w", err)
+		}
+		if len(events) == 0 {
+			break
+		}
+		for j := range events {
+			if b, ok := events[j].Body.(conversation.MessageSent); ok && addressed(st, &b, u) {
+				count++
+			}
+		}
+		from = events[len(events)-1].Seq + 1
+	}
+	return count, nil
+}
+
+// addressed tells whether a message is for a user, and not only a copy of what the user has sent.
+func addressed(st domain.Stream, m *conversation.MessageSent, u domain.UserID) bool {
+	if st.Kind != domain.KindGroup {
+		return m.To == u
+	}
+	return m.From != u && (len(m.Audience) == 0 || slices.Contains(m.Audience, u))
 }
 
 // Delivered tells whether any device of the user has acknowledged an entry.

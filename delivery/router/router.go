@@ -1,7 +1,8 @@
 // Package router takes accepted commits from the feeds and hands each to the sessions that are to see it.
 //
 // A partition's commits are routed by one goroutine, in order. What must hold: whoever attaches and then asks for Position is handed every
-// commit above it. The router keeps nothing: what it misses while a process is down, sessions read at log-in.
+// commit above it; whoever subscribes to a group is handed every entry above the head that its owner then names. The router keeps nothing:
+// what it misses while a process is down, sessions read at log-in.
 package router
 
 import (
@@ -89,23 +90,29 @@ func (r *Router) commit(c *domain.Commit) {
 		ev := &c.Events[i]
 		switch st.Kind {
 		case domain.KindUser:
-			r.account(st, ev)
+			r.user(c.Stream, st, ev)
 		case domain.KindDirect:
 			r.direct(c.Stream, st, ev)
-		case domain.KindGroup, domain.KindRoom, domain.KindThread:
+		case domain.KindGroup:
+			r.group(c.Stream, st, ev)
+		case domain.KindRoom, domain.KindThread:
 			r.metrics.dropped.WithLabelValues("kind").Inc()
 		}
 	}
 }
 
-// account ends the sessions of an account that is gone, and those that logged in before its password changed.
-func (r *Router) account(st domain.Stream, ev *domain.Event) {
+// user hands an entry of a user's own stream to the user's sessions. It ends those of an account that is gone, and those that logged in before
+// its password changed.
+func (r *Router) user(id domain.StreamID, st domain.Stream, ev *domain.Event) {
 	k := directory.Key{App: st.App, User: domain.UserID(st.A)}
 	switch e := ev.Body.(type) {
 	case user.Deleted:
 		r.dir.Kick(k, func(i directory.Info) bool { return i.Incarnation <= e.Incarnation }, directory.KickRemoved, "")
 	case user.PasswordSet:
 		r.dir.Kick(k, func(i directory.Info) bool { return i.AuthEpoch < e.AuthEpoch }, directory.KickPasswordChanged, "")
+	}
+	if ev.Seq != 0 {
+		r.entry(id, st, ev, r.dir.Sessions(k), nil)
 	}
 }
 
@@ -114,21 +121,22 @@ func (r *Router) direct(id domain.StreamID, st domain.Stream, ev *domain.Event) 
 	if ev.Seq == 0 {
 		return
 	}
-	r.metrics.age.Observe(time.Since(ev.T.Time()).Seconds())
 	a := r.dir.Sessions(directory.Key{App: st.App, User: domain.UserID(st.A)})
 	var b []directory.Session
 	if domain.UserID(st.A) != st.B {
 		b = r.dir.Sessions(directory.Key{App: st.App, User: st.B})
 	}
+	r.entry(id, st, ev, a, b)
+}
+
+// entry hands an entry to the sessions of one or two users.
+func (r *Router) entry(id domain.StreamID, st domain.Stream, ev *domain.Event, a, b []directory.Session) {
+	r.age(ev)
 	if len(a)+len(b) == 0 {
 		r.metrics.offline.Inc()
 		return
 	}
-	meta, ok := msync.MetaOfEvent(nil, st.App, ev, nil)
-	if !ok {
-		meta = nil // no wire form: it only moves the seq on
-	}
-	d := &directory.Delivery{Stream: id, Parsed: st, Event: ev, Meta: meta}
+	d := newDelivery(id, st, ev, msync.FormAll)
 	for _, s := range a {
 		s.Deliver(d)
 	}
@@ -138,19 +146,26 @@ func (r *Router) direct(id domain.StreamID, st domain.Stream, ev *domain.Event) 
 	r.metrics.online.Inc()
 }
 
-// Volatile hands what is not logged to the sessions of both users of a direct conversation that are to see it, now or never.
+func (r *Router) age(ev *domain.Event) { r.metrics.age.Observe(time.Since(ev.T.Time()).Seconds()) }
+
+// Volatile hands what is not logged to the sessions that are to see it, now or never: those of both users of a direct conversation, or of the
+// members of a group.
 func (r *Router) Volatile(id domain.StreamID, ev *domain.Event) {
 	st, ok := id.Parse()
 	if !ok {
 		r.metrics.dropped.WithLabelValues("bad_stream").Inc()
 		return
 	}
-	meta, ok := msync.MetaOfEvent(nil, st.App, ev, nil)
+	if st.Kind == domain.KindGroup {
+		r.volatileToGroup(id, st, ev)
+		return
+	}
+	meta, ok := msync.MetaOfEntry(nil, st, ev, msync.FormAll, nil)
 	if !ok {
 		r.metrics.dropped.WithLabelValues("no_wire_form").Inc()
 		return
 	}
-	d := &directory.Delivery{Stream: id, Parsed: st, Event: ev, Meta: meta}
+	d := directory.NewDelivery(id, st, ev, meta)
 	users := []domain.UserID{domain.UserID(st.A)}
 	if st.B != users[0] {
 		users = append(users, st.B)
