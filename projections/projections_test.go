@@ -369,7 +369,7 @@ func (fixed) Positions(string) map[domain.Partition]domain.Index { return nil }
 
 // streams are those of random histories in which most happens.
 var streams = []domain.StreamID{
-	domain.DirectStream(logtest.App, "ann", "bob"), domain.GroupStream(logtest.App, "g1"), domain.GroupStream(logtest.App, "g2"),
+	domain.DirectStream(logtest.App, "ann", "bob"), domain.GroupStream(logtest.App, "101"), domain.GroupStream(logtest.App, "102"),
 }
 
 func TestHistoryPages(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 )
 
 // GroupIDs of random histories.
-var GroupIDs = []string{"g1", "g2", "g3"}
+var GroupIDs = []string{"101", "102", "103"}
 
 // app is the app itself, which may do all.
 var app = conversation.Actor{App: true}
@@ -47,7 +47,7 @@ func (w *World) groupCommand(rt *rapid.T, u, v domain.UserID) domain.Command {
 	on := rapid.Bool().Draw(rt, "on")
 	switch rapid.IntRange(0, 29).Draw(rt, "group step") {
 	case 0:
-		if rapid.IntRange(0, 4).Draw(rt, "end") == 0 {
+		if rapid.IntRange(0, 9).Draw(rt, "end") == 0 {
 			return conversation.DestroyGroup{By: app}
 		}
 		return conversation.LeaveGroup{By: w.actor(u)}
