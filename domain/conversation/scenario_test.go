@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/domain"
 	"parley/domain/conversation"
@@ -64,9 +65,29 @@ func readCommand(l ruletest.Line) (domain.Command, error) {
 		return conversation.MarkRead{Sender: sender, To: to, Message: l.ID("message"), Body: payload}, nil
 	case "readall":
 		return conversation.ReadConversation{Sender: sender, To: to, Body: payload}, nil
+	case "recall":
+		return readRecall(l, sender, to.User, payload), nil
 	default:
 		return nil, fmt.Errorf("no command %q", l.Word)
 	}
+}
+
+// readRecall reads a recall of "message=#n"; what the edge would know of the message is in other fields, or made up as for the last one.
+func readRecall(l ruletest.Line, sender conversation.Sender, to domain.UserID, payload message.Bytes) conversation.RecallMessage {
+	c := conversation.RecallMessage{
+		Sender: sender, To: to, Body: payload, Window: 2 * time.Minute, App: l.Has("app"), Force: l.Has("force"),
+		Target: conversation.Recallable{
+			Message: l.ID("message"), Seq: domain.Seq(l.Number("seq")), From: domain.UserID(l.Get("of")), Kind: message.Text,
+			Audience: readUsers(l.Get("only")), Recalled: l.Has("again"),
+		},
+	}
+	if l.Has("kind") {
+		c.Target.Kind = kindOf(l.Get("kind"))
+	}
+	if l.Has("off") {
+		c.Window = 0
+	}
+	return c
 }
 
 func readDevice(text string) conversation.Recipient {
@@ -103,6 +124,7 @@ func writeEvent(l *ruletest.Line, body domain.Body) {
 		for _, u := range b.NoHistory {
 			l.Add("hide", u)
 		}
+		l.Add("only", names(b.Audience))
 		l.Add("body", string(b.Body))
 		l.Add("n", b.N)
 		l.Add("own", b.Own)
@@ -116,6 +138,16 @@ func writeEvent(l *ruletest.Line, body domain.Body) {
 		l.Add("id", b.ClientID)
 		l.Add("read_n", b.ReadN)
 		l.Add("read_own", b.ReadOwn)
+	case conversation.MessageRecalled:
+		l.Add("by", device(b.By, b.ByResource))
+		l.Add("to", b.To)
+		l.AddID("message", b.Message)
+		l.Add("seq", b.MessageSeq)
+		l.Add("of", b.From)
+		l.Add("only", names(b.Audience))
+		l.Add("id", b.ClientID)
+	default:
+		writeGroupEvent(l, body)
 	}
 }
 
@@ -129,11 +161,13 @@ func writeReceipt(l *ruletest.Line, b conversation.MessageRead) {
 func writeRow(l *ruletest.Line, row domain.Row) {
 	switch r := row.(type) {
 	case *conversation.Head:
-		l.Add("seq", r.Seq)
-		l.Add("n", r.N)
-		l.AddID("t", r.T)
-		l.Add("shown", r.ShownSeq)
-		l.AddID("shown_t", r.ShownT)
+		writeHead(l, r)
+	case *conversation.GroupHead:
+		writeGroupHead(l, r)
+	case *conversation.Application:
+		writeAsk(l, conversation.Invitation{User: r.User, Reason: r.Reason, T: r.T, State: r.State})
+	case *conversation.Invitation:
+		writeAsk(l, *r)
 	case *conversation.Member:
 		l.Add("user", fmt.Sprintf("%s.%d", r.User, r.Incarnation))
 		l.Add("from", r.From)
@@ -141,9 +175,23 @@ func writeRow(l *ruletest.Line, row domain.Row) {
 		l.Add("own", r.Own)
 		l.Add("read_n", r.ReadN)
 		l.Add("read_own", r.ReadOwn)
+		l.Add("history", r.HistoryFrom)
+		l.Add("until", r.Until)
+		l.AddID("joined", r.Joined)
+		l.Flag("shield", r.Shield)
+		l.Add("earlier", spans(r.Earlier))
 	case *conversation.Sends:
 		for s := range r.All() {
 			l.Add("send", fmt.Sprintf("%d,seq=%d", s.ClientID, s.Seq))
 		}
 	}
+}
+
+func writeHead(l *ruletest.Line, r *conversation.Head) {
+	l.Add("seq", r.Seq)
+	l.Add("n", r.N)
+	l.AddID("t", r.T)
+	l.Add("shown", r.ShownSeq)
+	l.AddID("shown_t", r.ShownT)
+	l.Add("closed", r.Closed)
 }
