@@ -48,7 +48,7 @@ func (g *group) create(c *CreateGroup) (domain.Decision, error) {
 	}
 	return decide(made, MembersAdded{
 		Members: joiners(g.v, members), By: c.By.doer(), How: JoinAdded, From: 2, HistoryFrom: historyFrom(2, c.History),
-		Count: uint32(len(members)) + 1, Name: c.Settings.Name, //nolint:gosec // at most MaxBulk
+		Count: uint32(len(members)) + 1, Name: c.Settings.Name,
 	})
 }
 

@@ -11,7 +11,12 @@ import (
 	"parley/domain/user"
 )
 
-func init() { maps.Copy(bodies, groupBodies) }
+// union returns the entries of both.
+func union[V any](a, b map[string]V) map[string]V {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
+}
 
 func maybe[V any](t *rapid.T, draw func() V) *V {
 	if rapid.Bool().Draw(t, "set") {

@@ -38,7 +38,9 @@ func users(t *rapid.T, name string) (out []domain.UserID) {
 }
 
 // bodies draws an event of each kind.
-var bodies = map[string]func(*rapid.T) domain.Body{
+var bodies = union(chatBodies, groupBodies)
+
+var chatBodies = map[string]func(*rapid.T) domain.Body{
 	"MemberAdded": func(t *rapid.T) domain.Body {
 		return conversation.MemberAdded{
 			User: text[domain.UserID](t, "user"), Incarnation: domain.Incarnation(rapid.Uint32().Draw(t, "incarnation")),

@@ -1,16 +1,12 @@
 package event_test
 
 import (
-	"maps"
-
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/domain/message"
 	"parley/domain/user"
 	"parley/schemas/event"
 )
-
-func init() { maps.Copy(goldens, groupGoldens) }
 
 var (
 	byAnn    = conversation.Doer{User: "ann", Resource: "webim_1"}

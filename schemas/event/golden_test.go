@@ -20,7 +20,9 @@ import (
 var addGolden = flag.Bool("add-golden", false, "write golden files that are missing")
 
 // goldens are records as they were first written. Add new ones; never change one.
-var goldens = map[string]event.Record{
+var goldens = union(chatGoldens, groupGoldens)
+
+var chatGoldens = map[string]event.Record{
 	"member-added": of(conversation.MemberAdded{User: "bob", Incarnation: 2, From: 41, N: 17}, 0),
 	"message-sent": of(conversation.MessageSent{
 		From: "alice", FromResource: "webim_1", To: "bob", ClientID: 1_763_900_000_123, Hash: 0xcbf29ce484222325, Kind: message.Text,

@@ -12,6 +12,7 @@ import (
 // once for each.
 type Form uint8
 
+// Forms.
 const (
 	FormAll   Form = iota // of most events the only one
 	FormNamed             // for users whom an event of a group adds or removes

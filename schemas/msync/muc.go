@@ -37,7 +37,7 @@ func (m *muc) sender() string {
 // body encodes the MUCBody.
 func (m *muc) body() []byte {
 	dst := appendJID(make([]byte, 0, 160+len(m.ext)+24*len(m.members)), 1, m.app, m.group, GroupDomain, "")
-	dst = appendUint(dst, 2, uint64(m.op)) //nolint:gosec // operations are small numbers
+	dst = appendUint(dst, 2, uint64(m.op))
 	dst = appendJID(dst, 3, m.app, m.sender(), UserDomain, "")
 	for _, u := range m.to {
 		dst = appendJID(dst, 4, m.app, string(u), UserDomain, "")
