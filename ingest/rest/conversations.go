@@ -39,13 +39,13 @@ type channelPage struct {
 type talk struct {
 	membership conversation.Membership
 	head       *conversation.Head
-	kind       domain.Kind
+	stream     domain.Stream
 	to         string // the other user, or the group
 }
 
 // name is what the SDKs' short list calls the kind of the conversation.
 func (t *talk) name() string {
-	if t.kind == domain.KindGroup {
+	if t.stream.Kind == domain.KindGroup {
 		return "groupchat"
 	}
 	return "chat"
@@ -53,7 +53,7 @@ func (t *talk) name() string {
 
 // host is the domain of its address.
 func (t *talk) host() string {
-	if t.kind == domain.KindGroup {
+	if t.stream.Kind == domain.KindGroup {
 		return msync.GroupDomain
 	}
 	return msync.UserDomain
@@ -174,7 +174,7 @@ func (c *call) talks(me domain.UserID) ([]talk, error) {
 		if !ok || head == nil || head.ShownSeq == 0 || head.ShownSeq < memberships[i].FirstShown() {
 			continue
 		}
-		t := talk{memberships[i], head, st.Kind, st.A}
+		t := talk{memberships[i], head, st, st.A}
 		switch {
 		case st.Kind == domain.KindDirect:
 			t.to = string(st.Peer(me))
@@ -210,7 +210,7 @@ func (c *call) lastMessage(me domain.UserID, t *talk) (json.RawMessage, error) {
 		}
 		events = page.Events
 	}
-	meta, ok := msync.MetaOfEvent(nil, c.app.ID, &events[0], nil)
+	meta, ok := msync.MetaOfEntry(nil, t.stream, &events[0], msync.FormAll, nil)
 	if !ok {
 		return noMessage, nil
 	}

@@ -191,7 +191,8 @@ func (c *call) removeMembers() error {
 	if g.role >= conversation.RoleAdmin && !any {
 		return c.data(out)
 	}
-	if _, err := c.carryOut(g.stream, cmd); err != nil && domain.CodeOf(err) != domain.NotMember {
+	_, err = c.carryOut(g.stream, cmd)
+	if err != nil && (g.role < conversation.RoleAdmin || domain.CodeOf(err) != domain.NotMember) { // not by another call meanwhile
 		return err
 	}
 	return c.data(out)

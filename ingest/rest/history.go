@@ -151,8 +151,9 @@ func (c *call) history() error {
 	if page.Next != 0 {
 		out.NextKey = strconv.FormatUint(uint64(page.Next), 10)
 	}
+	st, _ := q.Stream.Parse()
 	for i := range page.Events {
-		meta, ok := msync.MetaOfEvent(nil, c.app.ID, &page.Events[i], nil)
+		meta, ok := msync.MetaOfEntry(nil, st, &page.Events[i], msync.FormAll, nil)
 		if !ok {
 			return domain.Fail(domain.Internal, errors.New("an entry of history has no wire form"))
 		}

@@ -21,11 +21,12 @@ func TestEveryProblemIsNamed(t *testing.T) {
 	for _, name := range []string{
 		"rate", "burst", "rates.nothing", "rates.token", "messages_per_minute", "app_token_ttl", "user_token_ttl", "max_body", "timeout",
 		"wait_at_most", "retry_for", "origins", "bcrypt_cost", "hash_concurrency", "hash_queue", "bulk_users", "users_page", "status_batch", "recipients",
-		"history_page", "conversations_page", "conversations",
+		"history_page", "conversations_page", "conversations", "group_messages_per_minute", "group_recipients", "group_users", "group_details",
+		"groups_page", "joined_groups", "bulk_members", "members_page", "affiliations", "recall_batch",
 	} {
 		require.ErrorContains(t, err, "rest."+name)
 	}
-	require.Equal(t, 24, strings.Count(err.Error(), "rest."), "each once, and two that name rest.timeout: %v", err)
+	require.Equal(t, 34, strings.Count(err.Error(), "rest."), "each once, and two that name rest.timeout: %v", err)
 }
 
 func TestRoutesAreUnique(t *testing.T) {
