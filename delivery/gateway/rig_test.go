@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
@@ -366,6 +367,7 @@ type got struct {
 	ack   uint64
 	key   uint64
 	to    string // device that was addressed
+	op    string // of a group's event
 }
 
 func (r *rig) options(name, resource string) client.Options {
@@ -418,6 +420,13 @@ func (d *device) take(v client.Delivery) {
 		}
 		g.kind, g.text, g.ack = body.Type, string(body.Text), body.AckMessageID
 	}
+	if v.Meta.NS == msync.Meta_MUC {
+		var muc msync.MUCBody
+		if err := proto.Unmarshal(v.Meta.Payload, &muc); err != nil {
+			d.t.Errorf("MUCBody: %v", err)
+		}
+		g.op = muc.GetOperation().String()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.got = append(d.got, g)
@@ -432,7 +441,7 @@ func (d *device) received() []got {
 func (d *device) texts() []string {
 	var out []string
 	for _, g := range d.received() {
-		if g.kind == msync.MessageBody_CHAT {
+		if g.kind == msync.MessageBody_CHAT || g.kind == msync.MessageBody_GROUPCHAT {
 			out = append(out, g.text)
 		}
 	}

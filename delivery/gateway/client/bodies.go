@@ -18,6 +18,24 @@ func TextBody(from, to, text string, ext json.RawMessage) ([]byte, error) {
 	return msync.BodyFromJSON(&msync.Draft{Chat: msync.MessageBody_CHAT, From: from, To: to, Type: "txt", Body: body, Ext: ext})
 }
 
+// GroupTextBody makes the body of a text to a group.
+func GroupTextBody(from, group, text string) ([]byte, error) {
+	body, err := json.Marshal(map[string]string{"msg": text})
+	if err != nil {
+		return nil, err
+	}
+	return msync.BodyFromJSON(&msync.Draft{Chat: msync.MessageBody_GROUPCHAT, From: from, To: group, Type: "txt", Body: body})
+}
+
+// SendGroupText sends a text to a group and waits for the answer.
+func (c *Client) SendGroupText(ctx context.Context, group, text string) (Ack, error) {
+	body, err := GroupTextBody(c.opts.User, group, text)
+	if err != nil {
+		return Ack{}, err
+	}
+	return c.SendMeta(ctx, msync.Outgoing{To: group, ToDomain: msync.GroupDomain, Payload: body, NS: msync.Meta_CHAT})
+}
+
 // ReceiptBody makes the body of a receipt: DELIVER_ACK and READ_ACK of a message, CHANNEL_ACK of a conversation (id 0).
 func ReceiptBody(kind msync.MessageBody_Type, from, to string, id uint64) ([]byte, error) {
 	b := &msync.MessageBody{
