@@ -115,7 +115,7 @@ func TestEntriesGoToBothUsers(t *testing.T) {
 	r.commit(ab, sent("b", "a", 2))
 	r.commit(domain.DirectStream("org#other", "a", "b"), sent("a", "b", 1))
 	r.commit(domain.DirectStream(app, "c", "c"), sent("c", "c", 1))
-	r.commit(domain.StreamID(app)+"/g/1", sent("a", "b", 1)) // groups are not routed yet
+	r.commit(domain.StreamID(app)+"/g/1", sent("a", "b", 1)) // nobody is subscribed
 	r.commit("nonsense", sent("a", "b", 1))
 	r.run(t)
 	for _, s := range []*session{a, b, b2} {

@@ -1,0 +1,6 @@
+package router
+
+import "parley/domain"
+
+// Route routes one commit.
+func (r *Router) Route(c *domain.Commit) { r.commit(c) }
