@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"parley/domain"
@@ -39,27 +40,25 @@ func (r *Runner) Run(ctx context.Context, f *feed.Feed) error {
 	return fmt.Errorf("reactors of partition %d: %w", f.Partition(), err)
 }
 
-// place is how far a partition's reactors have come.
-type place struct {
-	at      fence.Reader // behind the last commit all of whose commands are answered
-	stored  domain.Offset
-	written time.Time
+func (r *Runner) run(ctx context.Context, f *feed.Feed) error {
+	at, err := r.load(ctx, f.Partition())
+	if err != nil {
+		return err
+	}
+	if err := f.Check(ctx, at); err != nil {
+		return err
+	}
+	p := newProgress(at)
+	ctx, stop := context.WithCancel(ctx)
+	var saving sync.WaitGroup
+	saving.Go(func() { r.keep(ctx, f.Partition(), p, at) })
+	defer saving.Wait()
+	defer stop()
+	return r.pass(ctx, f, f.Reader(at), p)
 }
 
-func (r *Runner) run(ctx context.Context, f *feed.Feed) error {
-	p := place{written: time.Now()}
-	if err := r.load(ctx, f.Partition(), &p); err != nil {
-		return err
-	}
-	if err := f.Check(ctx, p.at); err != nil {
-		return err
-	}
-	defer func() {
-		if p.stored != p.at.Next {
-			r.save(ctx, f.Partition(), &p)
-		}
-	}()
-	reader := f.Reader(p.at)
+// pass reacts to one batch of commits after the other.
+func (r *Runner) pass(ctx context.Context, f *feed.Feed, reader *feed.Reader, p *progress) error {
 	var commands []Command
 	for {
 		commits, err := reader.Next(ctx, r.settings.Batch)
@@ -72,40 +71,26 @@ func (r *Runner) run(ctx context.Context, f *feed.Feed) error {
 		if err := r.issue(ctx, commands); err != nil {
 			return err
 		}
-		last := &commits[len(commits)-1]
-		p.at = fence.Reader{Next: last.Offset + 1, Term: last.Term, Index: last.Index, Prev: last.Prev}
-		if len(commands) > 0 || time.Since(p.written) >= r.settings.CheckpointEvery {
-			r.save(ctx, f.Partition(), &p)
-		}
-		r.lag(f, last)
 		clear(commands)
+		last := &commits[len(commits)-1]
+		p.move(fence.Reader{Next: last.Offset + 1, Term: last.Term, Index: last.Index, Prev: last.Prev})
+		r.lag(f, last)
 	}
 }
 
 // load reads the checkpoint, again and again while the store does not answer.
-func (r *Runner) load(ctx context.Context, partition domain.Partition, p *place) error {
+func (r *Runner) load(ctx context.Context, partition domain.Partition) (at fence.Reader, err error) {
 	for d := r.settings.FirstPause; ; d = min(2*d, r.settings.LastPause) {
 		at, err := r.read(ctx, partition)
 		if err == nil {
-			p.at, p.stored = at, at.Next
-			return nil
+			return at, nil
 		}
 		r.metrics.failures.WithLabelValues("read").Inc()
 		r.log.Warn("the store failed the reactors and is tried again", "partition", partition, "error", err)
 		if err := pause(ctx, d); err != nil {
-			return err
+			return at, err
 		}
 	}
-}
-
-// save tries once to store the checkpoint. When it fails the next batch tries again: an old checkpoint costs repeats, which are harmless.
-func (r *Runner) save(ctx context.Context, partition domain.Partition, p *place) {
-	if err := r.write(ctx, partition, p.at); err != nil {
-		r.metrics.failures.WithLabelValues("write").Inc()
-		r.log.Warn("the reactors' checkpoint was not stored", "partition", partition, "error", err)
-		return
-	}
-	p.stored, p.written = p.at.Next, time.Now()
 }
 
 // react collects what follows from the commits.

@@ -8,11 +8,11 @@ import (
 
 // Settings tune the reactors.
 type Settings struct {
-	// Batch is the most commits between two checkpoints.
+	// Batch is the most commits whose commands are issued together.
 	Batch int
 	// Streams is the most streams of one partition's commands that wait for answers at once.
 	Streams int
-	// CheckpointEvery is how often a checkpoint is written while nothing follows from the commits.
+	// CheckpointEvery is how long after progress the checkpoint is written.
 	CheckpointEvery time.Duration
 	// StoreTimeout bounds one try to read or write the checkpoint.
 	StoreTimeout time.Duration
@@ -37,8 +37,8 @@ func (s Settings) Validate() error {
 	if s.Streams < 1 || s.Streams > 1024 {
 		errs = append(errs, fmt.Errorf("reactor.streams is %d, must be 1 to 1024", s.Streams))
 	}
-	if s.CheckpointEvery < 0 {
-		errs = append(errs, fmt.Errorf("reactor.checkpoint_every is %s, must not be negative", s.CheckpointEvery))
+	if s.CheckpointEvery <= 0 {
+		errs = append(errs, fmt.Errorf("reactor.checkpoint_every is %s, must be positive", s.CheckpointEvery))
 	}
 	if s.StoreTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("reactor.store_timeout is %s, must be positive", s.StoreTimeout))
