@@ -396,3 +396,34 @@ func BenchmarkAddThousand(b *testing.B) {
 		made.Rows[domain.PartHead] = &conversation.GroupHead{Created: 1, Owner: "u0", Settings: conversation.GroupSettings{MaxUsers: 100_000}}
 	}
 }
+
+func TestReads(t *testing.T) {
+	earlier := []conversation.Span{{From: 3, Until: 4}}
+	for name, c := range map[string]struct {
+		m     conversation.Membership
+		reads []domain.Seq
+		gets  []domain.Seq
+	}{
+		"nobody":                {conversation.Membership{}, nil, nil},
+		"a member":              {conversation.Membership{From: 6}, []domain.Seq{6, 7, 8, 9}, []domain.Seq{6, 7, 8, 9}},
+		"who was one":           {conversation.Membership{From: 6, Until: 7}, []domain.Seq{6, 7}, []domain.Seq{6, 7}},
+		"a member again":        {conversation.Membership{From: 6, Earlier: earlier}, []domain.Seq{3, 4, 6, 7, 8, 9}, []domain.Seq{3, 4, 6, 7, 8, 9}},
+		"who reads all":         {conversation.Membership{From: 6, HistoryFrom: 1}, []domain.Seq{1, 2, 3, 4, 5, 6, 7, 8, 9}, []domain.Seq{6, 7, 8, 9}},
+		"who reads all till":    {conversation.Membership{From: 6, HistoryFrom: 1, Until: 7}, []domain.Seq{1, 2, 3, 4, 5, 6, 7}, []domain.Seq{6, 7}},
+		"who reads all, anew":   {conversation.Membership{From: 6, HistoryFrom: 2, Earlier: earlier}, []domain.Seq{2, 3, 4, 5, 6, 7, 8, 9}, []domain.Seq{3, 4, 6, 7, 8, 9}},
+		"a direct conversation": {conversation.Membership{From: 1}, []domain.Seq{1, 2, 3, 4, 5, 6, 7, 8, 9}, []domain.Seq{1, 2, 3, 4, 5, 6, 7, 8, 9}},
+	} {
+		var reads, gets []domain.Seq
+		for seq := domain.Seq(1); seq < 10; seq++ {
+			if c.m.Reads(seq) {
+				reads = append(reads, seq)
+			}
+			if c.m.Covers(seq) {
+				gets = append(gets, seq)
+			}
+		}
+		if !slices.Equal(reads, c.reads) || !slices.Equal(gets, c.gets) {
+			t.Errorf("%s reads %v and gets %v, want %v and %v", name, reads, gets, c.reads, c.gets)
+		}
+	}
+}

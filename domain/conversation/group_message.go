@@ -106,17 +106,5 @@ func (g *group) recall(c *RecallMessage) (domain.Decision, error) {
 
 // readable tells whether a member can know an entry.
 func readable(m *Member, seq domain.Seq) bool {
-	from := m.From
-	if m.HistoryFrom != 0 {
-		from = m.HistoryFrom
-	}
-	if seq >= from {
-		return true
-	}
-	for _, s := range m.Earlier {
-		if seq >= s.From && seq <= s.Until {
-			return true
-		}
-	}
-	return false
+	return Membership{From: m.From, Until: m.Until, HistoryFrom: m.HistoryFrom, Earlier: m.Earlier}.Reads(seq)
 }

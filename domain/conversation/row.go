@@ -73,6 +73,11 @@ func (m Membership) FirstShown() domain.Seq {
 	return m.From
 }
 
+// Reads tells whether the user's history may show an entry: what came while the user was a member, and what was before as far as HistoryFrom says.
+func (m Membership) Reads(seq domain.Seq) bool {
+	return m.Covers(seq) || m.HistoryFrom != 0 && seq >= m.HistoryFrom && (m.Until == 0 || seq <= m.Until)
+}
+
 // Covers tells whether the user was a member when an entry came, so that it is for the user's devices.
 func (m Membership) Covers(seq domain.Seq) bool {
 	if seq >= m.From {
