@@ -72,14 +72,19 @@ func (q *queue) ack(seq domain.Seq) (shown int) {
 		shown += q.frames[n].shown
 		n++
 	}
-	q.frames = q.frames[n:]
+	q.frames = q.frames[:copy(q.frames, q.frames[n:])]
 	q.pushed = max(q.pushed, q.acked)
 	if len(q.frames) == 0 {
-		q.frames = nil
+		if cap(q.frames) > keepFrames {
+			q.frames = nil
+		}
 		q.acked = q.pushed
 	}
 	return shown
 }
+
+// keepFrames is the room for frames that an idle queue keeps: what is pushed and acknowledged one at a time allocates nothing.
+const keepFrames = 2
 
 // outstanding returns how many shown entries are unacknowledged.
 func (q *queue) outstanding() int {

@@ -207,12 +207,16 @@ func (s *session) logout() closeReason {
 
 // write sends one frame. It never blocks; a client that does not read is closed by the outbound.
 func (s *session) write(c msync.MSync_Command, frame func(dst []byte) []byte) {
-	buf := frame(getBuffer())
+	pooled := buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	buf := frame((*pooled)[:0])
 	s.gw.metrics.framesOut.inc(c)
 	s.gw.metrics.bytesOut.Add(float64(len(buf)))
 	// An error closes the connection; the reading goroutine sees that.
 	_ = s.conn.Write(context.Background(), websocket.MessageBinary, buf)
-	putBuffer(buf)
+	if cap(buf) <= keepBuffer {
+		*pooled = buf
+		buffers.Put(pooled)
+	}
 }
 
 // failed is called when the outbound cannot write.
