@@ -113,7 +113,7 @@ func (l *Log) ready(ctx context.Context) error {
 }
 
 // groupEvery is the least time between groups while there are appends enough to share them: a sync costs as much CPU as several appends.
-const groupEvery = time.Millisecond
+const groupEvery = 500 * time.Microsecond
 
 // commitGroups forms groups of what waits and commits them, until the log is closed.
 func (l *Log) commitGroups() {
