@@ -110,8 +110,12 @@ func (d *Directory) shard(k Key) *shard {
 	return &d.shards[maphash.Comparable(d.seed, k)%shards]
 }
 
+// maxSockets is the most sockets that one device may have: tabs, and connections whose end nobody has noticed yet.
+const maxSockets = 8
+
 // Attach adds a session. When the user then has more than limit devices on its platform, the devices that logged in first are
-// displaced: their sessions are removed and returned, and the caller kicks them. Sockets of one resource are one device.
+// displaced: their sessions are removed and returned, and the caller kicks them. Sockets of one resource are one device; of more than
+// maxSockets the first is displaced.
 func (d *Directory) Attach(k Key, s Session, limit int) (displaced []Session) {
 	sh := d.shard(k)
 	sh.mu.Lock()
@@ -126,8 +130,29 @@ func (d *Directory) Attach(k Key, s Session, limit int) (displaced []Session) {
 			return gone
 		})
 	}
+	if extra := extraSocket(all, s.Info().Resource); extra != nil {
+		all = slices.DeleteFunc(all, func(o Session) bool { return o == extra })
+		displaced = append(displaced, extra)
+	}
 	sh.sessions[k] = all
 	return displaced
+}
+
+// extraSocket returns the first socket of a device that has more than maxSockets, nil otherwise.
+func extraSocket(all []Session, r domain.Resource) (first Session) {
+	sockets := 0
+	for _, s := range all {
+		if s.Info().Resource != r {
+			continue
+		}
+		if sockets++; first == nil {
+			first = s
+		}
+	}
+	if sockets <= maxSockets {
+		return nil
+	}
+	return first
 }
 
 // over returns the devices of the newcomer's platform beyond the limit, oldest log-in first, never the newcomer's own.

@@ -109,6 +109,24 @@ func TestDevicesOverTheLimit(t *testing.T) {
 	}
 }
 
+// A device has a bounded number of sockets: one more displaces its first, whatever the limit of devices.
+func TestSocketsOfADevice(t *testing.T) {
+	d := directory.New()
+	other, _ := add(d, 9, "other", "web", 0)
+	var all []*session
+	for i := range 10 {
+		s, displaced := add(d, 9, "web", "web", i+1)
+		if all = append(all, s); i < 8 {
+			require.Empty(t, displaced)
+			continue
+		}
+		require.Equal(t, []directory.Session{all[i-8]}, displaced)
+	}
+	require.Len(t, d.Sessions(alice), 9)
+	require.Contains(t, d.Sessions(alice), directory.Session(other))
+	require.Contains(t, d.Sessions(alice), directory.Session(all[9]))
+}
+
 func TestKickEndsThoseItIsToEnd(t *testing.T) {
 	d := directory.New()
 	a, _ := add(d, 9, "a", "web", 1)

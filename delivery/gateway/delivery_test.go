@@ -465,7 +465,7 @@ func TestOnlineOnly(t *testing.T) {
 // A client that does not read is closed with a name; its user's other devices and the senders do not wait for it.
 func TestSlowConsumer(t *testing.T) {
 	r := newRig(t, func(c *gateway.Config) {
-		c.Settings.MaxOutbound, c.Settings.StallTimeout = 64<<10, 200*time.Millisecond
+		c.Settings.MaxOutbound, c.Settings.StallTimeout = 1<<20, 200*time.Millisecond
 	})
 	r.register("alice", "bob")
 	block := make(chan struct{})
@@ -475,12 +475,17 @@ func TestSlowConsumer(t *testing.T) {
 	alice := r.dial("alice", "web")
 	sent := 0
 	eventually(t, func() bool {
-		a, err := alice.SendMeta(within(t), msync.Outgoing{ // not held back by the window
-			To: "bob", NS: msync.Meta_CHAT, RouteType: msync.Meta_ROUTE_ONLINE, Payload: must(client.TextBody("alice", "bob", long, nil)),
-		})
-		require.NoError(t, err)
-		require.Equal(t, msync.Status_OK, a.Code)
-		sent++
+		answers := make(chan error, 50)
+		for range cap(answers) {
+			sent++
+			_, err := alice.SendAsync(within(t), msync.Outgoing{ // not held back by the window
+				To: "bob", NS: msync.Meta_CHAT, RouteType: msync.Meta_ROUTE_ONLINE, Payload: text("alice", "bob", long),
+			}, func(_ client.Ack, err error) { answers <- err })
+			require.NoError(t, err)
+		}
+		for range cap(answers) {
+			require.NoError(t, <-answers)
+		}
 		return r.metric("parley_gateway_closes_total", "slow_consumer") == 1
 	}, func() string { return fmt.Sprint("not closed after ", sent) })
 	bob.wait(sent)

@@ -15,6 +15,7 @@ import (
 
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
+	"parley/delivery/gateway/client"
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/domain/user"
@@ -233,4 +234,23 @@ func TestDrain(t *testing.T) {
 	bob = r.dial("bob", "web")
 	require.Empty(t, bob.listed())
 	bob.wait(0)
+}
+
+// Under TLS nobody knows whether a write would wait: everything works the other way round, down to the reason of the close.
+func TestUnderTLS(t *testing.T) {
+	r := newRig(t)
+	r.register("alice", "bob")
+	r.stop()
+	r.tls = true
+	r.start()
+	trust := func(o *client.Options) { o.HTTPClient = r.server.Client() }
+	alice, bob := r.dial("alice", "web", trust), r.dial("bob", "web", trust)
+	want := flood(alice, "bob", 300)
+	bob.wait(300)
+	require.Equal(t, want, bob.texts())
+	r.stop()
+	for _, d := range []*device{alice, bob} {
+		_, reason := d.ended()
+		require.Equal(t, "drain", reason)
+	}
 }

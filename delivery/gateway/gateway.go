@@ -160,7 +160,8 @@ func (g *Gateway) drain() {
 
 // sweep closes sessions that are idle, or acknowledge nothing, and stops waiting for those that do not pull.
 func (g *Gateway) sweep(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	set := &g.cfg.Settings
+	tick := time.NewTicker(max(min(set.AuthTimeout, set.IdleTimeout, set.UnackedTimeout)/8, 10*time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {

@@ -230,6 +230,7 @@ type rig struct {
 	registry *prometheus.Registry
 	server   *httptest.Server
 	url      string
+	tls      bool   // set it before start
 	stop     func() // ends the gateway as a node does; may be called before the test ends
 }
 
@@ -280,7 +281,12 @@ func (r *rig) start(change ...func(*gateway.Config)) {
 	edge, stopEdge := context.WithCancel(context.Background())
 	var edges sync.WaitGroup
 	edges.Go(func() { must(0, r.gateway.Run(edge)) })
-	r.server = httptest.NewServer(r.gateway)
+	r.server = httptest.NewUnstartedServer(r.gateway)
+	if r.tls {
+		r.server.StartTLS()
+	} else {
+		r.server.Start()
+	}
 	r.url = "ws" + strings.TrimPrefix(r.server.URL, "http")
 	r.stop = sync.OnceFunc(func() {
 		stopEdge()

@@ -21,8 +21,23 @@ const (
 //
 // It is immutable, and a version shares all its full blocks with the one before: adding a send copies at most 16.
 type Sends struct {
-	full []*[blockLen]Send // each older than the next
-	last []Send            // fewer than blockLen
+	full []*block // each older than the next
+	last []Send   // fewer than blockLen
+}
+
+// block is some sends that no longer change, and the highest of their client ids: clients count upwards, so that a new send is seldom looked
+// for in them.
+type block struct {
+	highest uint64
+	sends   [blockLen]Send
+}
+
+func newBlock(sends []Send) *block {
+	b := &block{sends: [blockLen]Send(sends)}
+	for i := range b.sends {
+		b.highest = max(b.highest, b.sends[i].ClientID)
+	}
+	return b
 }
 
 // Send is one remembered send.
@@ -37,7 +52,7 @@ type Send struct {
 func NewSends(sends []Send) *Sends {
 	s := new(Sends)
 	for len(sends) >= blockLen {
-		s.full = append(s.full, (*[blockLen]Send)(slices.Clone(sends[:blockLen])))
+		s.full = append(s.full, newBlock(sends[:blockLen]))
 		sends = sends[blockLen:]
 	}
 	s.last = append(s.last, sends...)
@@ -53,8 +68,8 @@ func (s *Sends) Len() int { return len(s.full)*blockLen + len(s.last) }
 // All yields the sends, oldest first.
 func (s *Sends) All() iter.Seq[Send] {
 	return func(yield func(Send) bool) {
-		for _, block := range s.full {
-			for _, send := range block {
+		for _, b := range s.full {
+			for _, send := range b.sends {
 				if !yield(send) {
 					return
 				}
@@ -76,8 +91,11 @@ func (s *Sends) Find(clientID, hash uint64) (Send, bool) {
 	if send, ok := find(s.last, clientID, hash); ok {
 		return send, true
 	}
-	for _, block := range slices.Backward(s.full) {
-		if send, ok := find(block[:], clientID, hash); ok {
+	for _, b := range slices.Backward(s.full) {
+		if clientID > b.highest {
+			continue
+		}
+		if send, ok := find(b.sends[:], clientID, hash); ok {
 			return send, true
 		}
 	}
@@ -105,7 +123,7 @@ func (s *Sends) add(send Send) *Sends {
 	copy(next.last, s.last)
 	next.last[len(s.last)] = send
 	if len(next.last) == blockLen {
-		next.full = append(slices.Clip(next.full), (*[blockLen]Send)(next.last))
+		next.full = append(slices.Clip(next.full), newBlock(next.last))
 		next.last = nil
 	}
 	next.trim(send.T.Time().Add(-keepFor))
@@ -116,7 +134,7 @@ func (s *Sends) add(send Send) *Sends {
 func (s *Sends) trim(old time.Time) {
 	for len(s.full) > 0 {
 		rest := s.Len() - blockLen
-		expired := rest >= keepLeast && s.full[0][blockLen-1].T.Time().Before(old)
+		expired := rest >= keepLeast && s.full[0].sends[blockLen-1].T.Time().Before(old)
 		if !expired && s.Len() <= keepMost {
 			return
 		}
@@ -129,7 +147,7 @@ func (s *Sends) newest() domain.T {
 		return s.last[n-1].T
 	}
 	if n := len(s.full); n > 0 {
-		return s.full[n-1][blockLen-1].T
+		return s.full[n-1].sends[blockLen-1].T
 	}
 	return 0
 }

@@ -104,7 +104,9 @@ func (s *Shard) loop(ctx, io context.Context) bool {
 		s.decideAll()
 		wait := s.drive(io, false)
 		s.startLoads(io, time.Now())
-		timer.Reset(wait)
+		if wait < never {
+			timer.Reset(wait)
+		}
 		select {
 		case <-ctx.Done():
 			return true

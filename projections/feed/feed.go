@@ -27,7 +27,7 @@ type Settings struct {
 }
 
 // DefaultSettings hold some seconds of a busy partition.
-func DefaultSettings() Settings { return Settings{Commits: 16384, Bytes: 32 << 20, Fetch: 1 << 20} }
+func DefaultSettings() Settings { return Settings{Commits: 8192, Bytes: 16 << 20, Fetch: 1 << 20} }
 
 // Validate reports every problem at once.
 func (s Settings) Validate() error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -116,25 +117,32 @@ func decodeRow(t *table.Table, stored []byte) ([]table.Value, error) {
 var lastWriteWins = &pebble.Merger{
 	Name: "parley.last_write_wins.1",
 	Merge: func(_, value []byte) (pebble.ValueMerger, error) {
-		return &rowMerger{only: bytes.Clone(value)}, nil
+		m := mergers.Get().(*rowMerger) //nolint:forcetypeassert // the pool holds nothing else
+		m.operands = append(m.operands, value...)
+		return m, nil
 	},
 }
 
+// mergers holds the memory of mergers: every row passes one in each flush and compaction.
+var mergers = sync.Pool{New: func() any { return new(rowMerger) }}
+
 // rowMerger gathers the operands and settles them at the end. A single operand is not taken apart.
 type rowMerger struct {
-	only  []byte
-	cells []cell
+	operands []byte // copies, one after the other
+	cells    []cell // of the operands, when there are several
+	settled  []byte
 }
 
 // MergeNewer implements pebble.ValueMerger.
 func (m *rowMerger) MergeNewer(value []byte) (err error) {
-	if m.only != nil {
-		if m.cells, err = appendCells(nil, m.only); err != nil {
+	if len(m.cells) == 0 {
+		if m.cells, err = appendCells(m.cells, m.operands); err != nil {
 			return err
 		}
-		m.only = nil
 	}
-	if m.cells, err = appendCells(m.cells, bytes.Clone(value)); err != nil {
+	n := len(m.operands)
+	m.operands = append(m.operands, value...)
+	if m.cells, err = appendCells(m.cells, m.operands[n:]); err != nil {
 		return err
 	}
 	if len(m.cells) > 64 {
@@ -146,14 +154,27 @@ func (m *rowMerger) MergeNewer(value []byte) (err error) {
 // MergeOlder implements pebble.ValueMerger.
 func (m *rowMerger) MergeOlder(value []byte) error { return m.MergeNewer(value) }
 
-// Finish implements pebble.ValueMerger.
+// Finish implements pebble.ValueMerger. The value is good until the merger is closed.
 func (m *rowMerger) Finish(bool) ([]byte, io.Closer, error) {
-	if m.only != nil {
-		return m.only, nil, nil
+	if len(m.cells) == 0 {
+		return m.operands, m, nil
 	}
-	var b []byte
 	for _, c := range settle(m.cells) {
-		b = appendCell(b, c)
+		m.settled = appendCell(m.settled, c)
 	}
-	return b, nil, nil
+	return m.settled, m, nil
+}
+
+// keepMerger bounds the memory that a merger keeps for the next row.
+const keepMerger = 64 << 10
+
+// Close implements io.Closer.
+func (m *rowMerger) Close() error {
+	if cap(m.operands)+cap(m.settled) > keepMerger {
+		return nil
+	}
+	clear(m.cells[:cap(m.cells)])
+	m.operands, m.cells, m.settled = m.operands[:0], m.cells[:0], m.settled[:0]
+	mergers.Put(m)
+	return nil
 }

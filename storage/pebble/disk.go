@@ -27,6 +27,8 @@ type disk struct {
 	failure *failure
 
 	stalled atomic.Int64 // writes that wait for room
+	ample   atomic.Int64 // until when there is room for certain, in ns since start
+	start   time.Time
 	hasty   chan struct{}
 	hurry   sync.Once
 	sealed  atomic.Bool
@@ -36,15 +38,22 @@ type disk struct {
 }
 
 func newDisk(dir string, f *failure, o Options) *disk {
-	return &disk{FS: o.FS, dir: dir, failure: f, reserve: o.Reserve, hasty: make(chan struct{})}
+	return &disk{FS: o.FS, dir: dir, failure: f, reserve: o.Reserve, hasty: make(chan struct{}), start: time.Now()}
 }
+
+// With ampleRoom beyond the reserve the free space is not asked for again for ampleFor, in which no disk can write so much.
+const (
+	ampleRoom = 1 << 30
+	ampleFor  = 20 * time.Millisecond
+)
 
 // room returns ErrFull when a write must not start now.
 func (d *disk) room() error {
 	if d.stalled.Load() > 0 {
 		return ErrFull
 	}
-	if d.reserve < 0 {
+	now := time.Since(d.start)
+	if d.reserve < 0 || int64(now) < d.ample.Load() {
 		return nil
 	}
 	usage, err := d.FS.GetDiskUsage(d.dir)
@@ -55,6 +64,8 @@ func (d *disk) room() error {
 		return fmt.Errorf("ask for free space: %w", err)
 	case usage.AvailBytes < uint64(d.reserve):
 		return fmt.Errorf("%w: %d bytes are free, %d are kept in reserve", ErrFull, usage.AvailBytes, d.reserve)
+	case usage.AvailBytes >= uint64(d.reserve)+ampleRoom:
+		d.ample.Store(int64(now + ampleFor))
 	}
 	return nil
 }

@@ -142,6 +142,7 @@ func TestLogReserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.free.Store(1<<20 - 1)
+	time.Sleep(ampleFor) // there was ample room: until it is asked for again
 	if _, err := l.Append(t.Context(), 1, batch("refused")); !errors.Is(err, ErrFull) {
 		t.Fatalf("append below the reserve: %v", err)
 	}

@@ -40,7 +40,7 @@ const waitingAppends = 256
 // OpenLog opens the log in dir, or makes a new one. The folder belongs to this process alone until Close (ErrLocked).
 func OpenLog(dir string, o Options) (*Log, error) {
 	o = o.withDefaults(16 << 20)
-	db, err := openDatabase(dir, "log", logFormat, o, nil)
+	db, err := openDatabase(dir, "log", logFormat, o, tuneLog)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +57,10 @@ func OpenLog(dir string, o Options) (*Log, error) {
 	go l.answerGroups()
 	return l, nil
 }
+
+// tuneLog lets more flushed files gather before they are merged. Each of them has records of every partition, so that a merge writes all that is
+// below anew, and no reader needs it: what a partition has in them does not overlap.
+func tuneLog(o *pebble.Options) { o.L0CompactionThreshold, o.L0StopWritesThreshold = 16, 64 }
 
 // Failed is closed when the disk has failed: nothing can be appended until the log is opened again.
 func (l *Log) Failed() <-chan struct{} { return l.db.failure.done }

@@ -24,13 +24,13 @@ type database struct {
 // formatKey holds the name of the format of the database's keys and values, so that another one is refused.
 var formatKey = []byte{0}
 
-func openDatabase(dir, name, format string, o Options, merger *pebble.Merger) (*database, error) {
+func openDatabase(dir, name, format string, o Options, tune func(*pebble.Options)) (*database, error) {
 	f := newFailure(name, o.Logger)
 	db := &database{disk: newDisk(dir, f, o), failure: f}
 	err := f.run(context.Background(), func() (err error) {
 		cache := pebble.NewCache(o.CacheBytes)
 		defer cache.Unref()
-		db.DB, err = pebble.Open(dir, pebbleOptions(o, db.disk, f, cache, merger))
+		db.DB, err = pebble.Open(dir, pebbleOptions(o, db.disk, f, cache, tune))
 		return err
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func openDatabase(dir, name, format string, o Options, merger *pebble.Merger) (*
 	return db, nil
 }
 
-func pebbleOptions(o Options, d *disk, f *failure, cache *pebble.Cache, m *pebble.Merger) *pebble.Options {
+func pebbleOptions(o Options, d *disk, f *failure, cache *pebble.Cache, tune func(*pebble.Options)) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                          d,
 		Cache:                       cache,
@@ -53,11 +53,11 @@ func pebbleOptions(o Options, d *disk, f *failure, cache *pebble.Cache, m *pebbl
 		FormatMajorVersion:          pebble.FormatWALSyncChunks,
 		Logger:                      logger{f},
 		EventListener:               f.listener(),
-		Merger:                      m,
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	tune(opts)
 	return opts
 }
 

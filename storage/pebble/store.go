@@ -21,12 +21,14 @@ type Store struct {
 
 // OpenStore opens the store in dir, or makes a new one. The folder belongs to this process alone until Close (ErrLocked).
 func OpenStore(dir string, o Options) (*Store, error) {
-	db, err := openDatabase(dir, "store", storeFormat, o.withDefaults(64<<20), lastWriteWins)
+	db, err := openDatabase(dir, "store", storeFormat, o.withDefaults(64<<20), tuneStore)
 	if err != nil {
 		return nil, err
 	}
 	return &Store{db: db}, nil
 }
+
+func tuneStore(o *pebble.Options) { o.Merger = lastWriteWins }
 
 // Failed is closed when the disk has failed: nothing can be written until the store is opened again.
 func (s *Store) Failed() <-chan struct{} { return s.db.failure.done }
