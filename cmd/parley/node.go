@@ -30,6 +30,7 @@ import (
 	"parley/projections"
 	"parley/projections/feed"
 	"parley/projections/queries"
+	"parley/projections/reactor"
 	"parley/projections/runner"
 	"parley/storage/pebble"
 )
@@ -43,19 +44,20 @@ type node struct {
 	log *slog.Logger
 	reg *prometheus.Registry
 
-	logs    *pebble.Log
-	store   *pebble.Store
-	control *control.Control
-	feeds   map[domain.Partition]*feed.Feed
-	owners  *owners.Owners
-	runner  *runner.Runner
-	queries *queries.Queries
-	signer  *token.Signer
-	users   *directory.Directory
-	router  *router.Router
-	gateway *gateway.Gateway
-	edge    *edge
-	dev     devInfo
+	logs     *pebble.Log
+	store    *pebble.Store
+	control  *control.Control
+	feeds    map[domain.Partition]*feed.Feed
+	owners   *owners.Owners
+	runner   *runner.Runner
+	reactors *reactor.Runner
+	queries  *queries.Queries
+	signer   *token.Signer
+	users    *directory.Directory
+	router   *router.Router
+	gateway  *gateway.Gateway
+	edge     *edge
+	dev      devInfo
 
 	mu     sync.Mutex
 	halted map[string]error // parts that have ended and should not have
@@ -150,6 +152,7 @@ func (n *node) buildCore(ctx context.Context) error {
 		return err
 	}
 	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
+	n.reactors = reactor.New(n.store, n.owners, reactor.All(), reactor.DefaultSettings(), reactor.NewMetrics(n.reg), n.log)
 	return nil
 }
 
@@ -169,6 +172,7 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 	n.start(core, &wg, "shards", n.owners.Run)
 	for p, f := range n.feeds {
 		n.start(core, &wg, fmt.Sprintf("projections of partition %d", p), func(ctx context.Context) error { return n.runner.Run(ctx, f) })
+		n.start(core, &wg, fmt.Sprintf("reactors of partition %d", p), func(ctx context.Context) error { return n.reactors.Run(ctx, f) })
 	}
 	edge, stopEdge := context.WithCancel(ctx)
 	defer stopEdge()

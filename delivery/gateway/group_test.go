@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -260,6 +261,32 @@ func TestNotices(t *testing.T) {
 	r.register("bob")
 	r.settled()
 	require.Empty(t, r.dial("bob", "web").after(0))
+}
+
+// An invitation reaches the invited, the answer who invited; who asks to join is answered.
+func TestInvitationsAndApplications(t *testing.T) {
+	r := newRig(t)
+	r.register("ann", "bob", "cid")
+	stream := domain.GroupStream(r.app, "7")
+	by := func(name string) conversation.Actor {
+		return conversation.Actor{User: domain.UserID(name), Incarnation: 1, Resource: "web"}
+	}
+	ann, bob, cid := r.dial("ann", "web"), r.dial("bob", "web"), r.dial("cid", "web")
+	r.submit(stream, conversation.CreateGroup{By: by("ann"), Owner: r.persons("ann")[0], Settings: conversation.GroupSettings{
+		Name: "seven", MaxUsers: 10, InviteConfirm: true, Public: true, Approval: true,
+	}})
+	r.submit(stream, conversation.InviteUsers{By: by("ann"), Users: r.persons("bob")})
+	require.Equal(t, []string{"INVITE"}, bob.after(1))
+	r.submit(stream, conversation.AnswerInvitation{By: by("bob"), Accept: true})
+	eventually(t, func() bool { return len(ann.received()) > 1 }, func() string { return "the inviter hears nothing" })
+	r.submit(stream, conversation.ApplyToJoin{By: by("cid"), Reason: "please"})
+	r.submit(stream, conversation.AnswerApplication{By: by("ann"), User: "cid"})
+	require.Equal(t, []string{"APPLY_DECLINE"}, cid.after(1))
+	require.Equal(t, queueOf(r, ""), cid.received()[0].queue)
+	ann.say("7", "welcome")
+	eventually(t, func() bool { return slices.Contains(bob.story(), "welcome") }, func() string { return fmt.Sprint(bob.story()) })
+	require.ElementsMatch(t, []string{"INVITE_ACCEPT", "PRESENCE", "APPLY"}, ann.story())
+	require.NotContains(t, cid.story(), "welcome")
 }
 
 // A message for some members reaches them and the sender's other devices, and no other waits for it.

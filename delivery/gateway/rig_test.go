@@ -41,6 +41,7 @@ import (
 	"parley/projections/feed"
 	"parley/projections/memberships"
 	"parley/projections/queries"
+	"parley/projections/reactor"
 	"parley/projections/runner"
 	"parley/schemas/msync"
 	"parley/schemas/table"
@@ -164,8 +165,10 @@ func start(dir string) *core {
 	c.queries = queries.New(c.store, queries.FeedOf(c.feedOf), c.runner)
 	c.signer = must(token.NewSigner(token.Key{ID: "k", Secret: bytes.Repeat([]byte{7}, 32)}))
 	c.run(func() error { return c.owners.Run(ctx) })
+	reactors := reactor.New(c.store, c.owners, reactor.All(), reactor.DefaultSettings(), reactor.NewMetrics(reg), quiet)
 	for _, f := range c.feeds {
 		c.run(func() error { return c.runner.Run(ctx, f) })
+		c.run(func() error { return reactors.Run(ctx, f) })
 	}
 	for c.owners.Ready() != nil {
 		time.Sleep(time.Millisecond)
