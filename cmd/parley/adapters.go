@@ -10,6 +10,7 @@ import (
 	"parley/domain/conversation"
 	"parley/ingest/control"
 	"parley/ingest/rest"
+	"parley/projections/groups"
 	"parley/projections/memberships"
 	"parley/projections/queries"
 	"parley/projections/runner"
@@ -68,10 +69,7 @@ func (r reads) Wait(ctx context.Context, p domain.Partition, index domain.Index)
 
 // History implements rest.Reads.
 func (r reads) History(ctx context.Context, q rest.HistoryQuery) (rest.HistoryPage, error) {
-	page, err := r.Queries.History(ctx, queries.HistoryQuery{
-		Stream: q.Stream, User: q.User, From: q.From, Until: q.Until, Backward: q.Backward, Start: q.Start, Limit: q.Limit, Kinds: q.Kinds,
-		After: q.After, Before: q.Before,
-	})
+	page, err := r.Queries.History(ctx, queries.HistoryQuery(q))
 	return rest.HistoryPage(page), err
 }
 
@@ -81,6 +79,33 @@ func (r reads) Users(ctx context.Context, app domain.AppID, cursor string, limit
 	out := make([]rest.Profile, len(page))
 	for i := range page {
 		out[i] = rest.Profile(page[i])
+	}
+	return out, next, err
+}
+
+// Members implements rest.Groups.
+func (r reads) Members(
+	ctx context.Context, stream domain.StreamID, cursor string, skip, limit int,
+) ([]rest.GroupMember, string, error) {
+	page, next, err := r.Queries.Members(ctx, stream, cursor, skip, limit)
+	out := make([]rest.GroupMember, len(page))
+	for i := range page {
+		out[i] = rest.GroupMember{User: page[i].User, Joined: page[i].Joined}
+	}
+	return out, next, err
+}
+
+// Groups implements rest.Groups.
+func (r reads) Groups(ctx context.Context, app domain.AppID, public bool, cursor string, limit int) ([]rest.Group, string, error) {
+	list := groups.All
+	if public {
+		list = groups.Public
+	}
+	page, next, err := r.Queries.Groups(ctx, app, list, cursor, limit)
+	out := make([]rest.Group, len(page))
+	for i := range page {
+		g := &page[i]
+		out[i] = rest.Group{ID: g.ID, Name: g.Name, Owner: g.Owner, Changed: g.Changed, Count: g.Count}
 	}
 	return out, next, err
 }

@@ -16,7 +16,7 @@ func (n *node) buildREST() (api, admin http.Handler, err error) {
 	tenants := apps{n.control}
 	server, err := rest.New(rest.Config{
 		Settings: n.cfg.REST, Limits: n.cfg.Limits.message(), PublicURL: n.cfg.PublicURL, Owners: n.owners, Apps: tenants, Tokens: n.signer,
-		Reads: r, Waiter: r, Sessions: sessions{n.users}, Undelivered: undelivered{n.gateway, r}, Volatile: volatile{n},
+		Reads: r, Groups: r, Messages: r, RecallWindow: n.cfg.Gateway.RecallWindow, Waiter: r, Sessions: sessions{n.users}, Undelivered: undelivered{n.gateway, r}, Volatile: volatile{n},
 		Now: time.Now, Logger: n.log, Registerer: n.reg,
 	})
 	if err != nil {
