@@ -20,12 +20,15 @@ export class Server {
   #exited;
   #asked = false;
   #logs;
+  #env;
 
-  // start resolves when the server answers. bin is the parley binary; logs, if any, a folder that keeps its log.
-  static async start({ bin, logs }) {
+  // start resolves when the server answers. bin is the parley binary; logs, if any, a folder that keeps its log;
+  // env has settings as environment variables.
+  static async start({ bin, logs, env = {} }) {
     const server = new Server();
     server.#bin = bin;
     server.#logs = logs;
+    server.#env = env;
     server.#dir = await mkdtemp(join(tmpdir(), 'parley-conformance-'));
     try {
       await server.#launch('127.0.0.1:0', '127.0.0.1:0');
@@ -43,7 +46,7 @@ export class Server {
   async #launch(listen, admin) {
     const log = await open(join(this.#dir, 'server.log'), 'a');
     const args = ['serve', '--dev', '--data', join(this.#dir, 'data'), '--listen', listen, '--admin', admin];
-    const child = spawn(this.#bin, args, { stdio: ['ignore', log.fd, log.fd] });
+    const child = spawn(this.#bin, args, { stdio: ['ignore', log.fd, log.fd], env: { ...process.env, ...this.#env } });
     this.#child = child;
     this.#asked = false;
     running.add(child);

@@ -23,8 +23,9 @@ export class Trial {
     this.rest = new Rest(server.dev);
   }
 
-  async freshServer() {
-    const server = await Server.start(this.#binary);
+  // freshServer starts a server for this step alone; env has settings as environment variables.
+  async freshServer(env) {
+    const server = await Server.start({ ...this.#binary, env });
     this.#cleanups.push(() => server.stop());
     this.use(server);
     return server;
