@@ -63,6 +63,38 @@ func TestBulkAfterALostAnswer(t *testing.T) {
 	require.Equal(t, []string{"owner ana"}, r.membersOf(gid))
 }
 
+// What was done though its answer was lost is answered as done.
+func TestGroupsAfterALostAnswer(t *testing.T) {
+	lossy := &forgetful{}
+	r := newRig(t, func(c *rest.Config) { lossy.Owners = c.Owners; c.Owners = lossy })
+	r.user("ana", "bo")
+	gid := r.groupWith(map[string]any{"owner": "ana", "public": true})
+	at, bo := "~/chatgroups/"+gid, r.userToken("bo")
+	for _, c := range []struct {
+		method, path, token string
+		body                any
+	}{
+		{"POST", at + "/users/bo", r.token, nil},
+		{"POST", at + "/admin", r.token, map[string]any{"newadmin": "bo"}},
+		{"DELETE", at + "/admin/bo", r.token, nil},
+		{"DELETE", at + "/quit", bo, nil},
+		{"POST", at + "/apply", bo, map[string]any{}},
+		{"PUT", at, r.token, map[string]any{"newowner": "bo"}},
+		{"PUT", at, bo, map[string]any{"newowner": "ana"}}, // refused: who is the owner no more may not do it
+		{"DELETE", at + "/users/bo", r.token, nil},
+		{"DELETE", at, r.token, nil},
+	} {
+		lossy.lose.Store(1)
+		a := r.do(c.method, c.path, c.token, c.body)
+		if c.path == at && c.token == bo {
+			refused(t, a, 403, "forbidden_op")
+			continue
+		}
+		require.Equal(t, 200, a.status, "%s %s: %s", c.method, c.path, a.text)
+	}
+	refused(t, r.do("DELETE", at, r.token, nil), 404, "service_resource_not_found")
+}
+
 func TestListMembers(t *testing.T) {
 	r := newRig(t)
 	r.user("ana")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parley/domain"
+	"parley/domain/conversation"
 	"parley/domain/user"
 )
 
@@ -21,7 +22,8 @@ const (
 )
 
 // submit hands wishes to their owners, all at once, and returns the answers in order. An answer of code Unknown is asked for again, for
-// Settings.RetryFor: the commands must be such that doing one twice does no harm. What is not answered when ctx ends is Unknown.
+// Settings.RetryFor: the commands must be such that doing one twice does no harm. When it is then refused because it is so already, the first
+// try did it, or somebody else: it counts as done. What is not answered when ctx ends is Unknown.
 func (s *Server) submit(ctx context.Context, wishes []wish) []domain.Result {
 	out := make([]domain.Result, len(wishes))
 	open := make([]int, len(wishes))
@@ -33,14 +35,33 @@ func (s *Server) submit(ctx context.Context, wishes []wish) []domain.Result {
 		s.round(ctx, wishes, open, out)
 		left := open[:0]
 		for _, i := range open {
-			if domain.CodeOf(out[i].Err) == domain.Unknown {
+			switch code := domain.CodeOf(out[i].Err); {
+			case code == domain.Unknown:
 				left = append(left, i)
+			case rest > firstRest && code != "" && code == alreadyDone(wishes[i].command):
+				out[i].Err = nil
 			}
 		}
 		open = left
 		if len(open) == 0 || time.Now().After(giveUp) || !pause(ctx, rest) {
 			return out
 		}
+	}
+}
+
+// alreadyDone is the code with which a command is refused that has been done before, "" when that says nothing or there is none.
+func alreadyDone(cmd domain.Command) domain.Code {
+	switch cmd.(type) {
+	case conversation.AddMembers, conversation.InviteUsers, conversation.ApplyToJoin, conversation.AnswerApplication, conversation.AnswerInvitation:
+		return domain.AlreadyMember
+	case conversation.RemoveMembers, conversation.LeaveGroup:
+		return domain.NotMember
+	case conversation.DestroyGroup:
+		return domain.GroupNotFound
+	case conversation.AddAdmin, conversation.RemoveAdmin, conversation.TransferOwnership:
+		return domain.AlreadySo
+	default:
+		return ""
 	}
 }
 
@@ -85,11 +106,12 @@ func (s *Server) one(ctx context.Context, stream domain.StreamID, cmd domain.Com
 	return s.submit(ctx, []wish{{stream, cmd}})[0]
 }
 
-// settle waits until the read models have passed the answers' commits, for a bounded time: late is answered all the same.
+// settle waits until the read models have passed what the answers rest on, for a bounded time: late is answered all the same. Refusals count,
+// too: what was done already may have been done by a first try whose answer was lost.
 func (s *Server) settle(ctx context.Context, results ...domain.Result) {
 	last := map[domain.Partition]domain.Index{}
 	for i := range results {
-		if p := results[i].Position; results[i].Err == nil && p.Index > 0 {
+		if p := results[i].Position; p.Index > 0 {
 			last[p.Partition] = max(last[p.Partition], p.Index)
 		}
 	}
