@@ -70,9 +70,9 @@ func (w *World) groupCommand(rt *rapid.T, u, v domain.UserID) domain.Command {
 		return conversation.ChangeGroup{By: app, Change: conversation.GroupChange{Name: &name, Public: &on}}
 	case 13:
 		return conversation.TransferOwnership{By: app, To: v}
-	case 14:
+	case 14, 15, 16:
 		return conversation.ShieldGroup{By: w.actor(u), On: on}
-	case 15, 16:
+	case 17, 18:
 		return conversation.ReadGroup{Sender: w.sender(u), Body: message.Bytes("read")}
 	default:
 		body := rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(rt, "body")
