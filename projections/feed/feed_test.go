@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"parley/domain"
+	"parley/domain/conversation"
 	"parley/domain/fence"
 	"parley/projections/feed"
 	"parley/projections/logtest"
@@ -321,4 +322,37 @@ func BenchmarkPublishAndNext(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(batch)), "ns/commit")
+}
+
+// TestRecallsAndFindKnowWhatTheRingHas compares with the last commits of a ring that forgets.
+func TestRecallsAndFindKnowWhatTheRingHas(t *testing.T) {
+	log := openLog(t)
+	var parts partitions
+	rapid.Check(t, func(rt *rapid.T) {
+		w := logtest.NewWorld(rt, log, parts.take())
+		w.Random(rt, rapid.IntRange(1, 250).Draw(rt, "steps"))
+		f := newFeed(w.Partition, log, small())
+		n := rapid.IntRange(0, len(w.Accepted)).Draw(rt, "published")
+		f.Publish(w.Accepted[:n])
+		ring := w.Accepted[max(0, n-small().Commits):n]
+		from := domain.Seq(rapid.IntRange(1, 20).Draw(rt, "from"))
+		to := from + domain.Seq(rapid.IntRange(0, 20).Draw(rt, "more"))
+		recalled := make(map[domain.StreamID][]domain.Seq)
+		for i, a := range w.Accepted {
+			in := i < n && i >= n-small().Commits
+			for _, ev := range a.Commit.Events {
+				if b, ok := ev.Body.(conversation.MessageRecalled); ok && in && b.MessageSeq >= from && b.MessageSeq <= to {
+					recalled[a.Commit.Stream] = append(recalled[a.Commit.Stream], b.MessageSeq)
+				}
+				if got, ok := f.Find(a.Commit.Stream, ev.T); ok != (in && ev.Seq != 0) || ok && (got.T != ev.T || got.Seq != ev.Seq) {
+					rt.Fatalf("find %d of %s: got %+v %v, in the ring: %v", ev.T, a.Commit.Stream, got, ok, in)
+				}
+			}
+		}
+		for _, a := range ring {
+			if got := f.Recalled(a.Commit.Stream, from, to); !slices.Equal(got, recalled[a.Commit.Stream]) {
+				rt.Fatalf("recalled in %s: got %v, want %v", a.Commit.Stream, got, recalled[a.Commit.Stream])
+			}
+		}
+	})
 }
