@@ -120,10 +120,10 @@ func (c *call) device() domain.Resource {
 }
 
 // carryOut has a command done, and waits until it can be read.
-func (c *call) carryOut(stream domain.StreamID, cmd domain.Command) (domain.Result, error) {
+func (c *call) carryOut(stream domain.StreamID, cmd domain.Command) error {
 	r := c.server.one(c.ctx(), stream, cmd)
 	c.server.settle(c.ctx(), r)
-	return r, r.Err
+	return r.Err
 }
 
 // names reads a list of users, each once, at most most.

@@ -24,7 +24,7 @@ func (c *call) apply() error {
 		return err
 	}
 	cmd := conversation.ApplyToJoin{By: c.actor(), Reason: req.Message, History: c.server.cfg.Settings.GroupHistory}
-	if _, err := c.carryOut(stream, cmd); err != nil {
+	if err := c.carryOut(stream, cmd); err != nil {
 		return err
 	}
 	return c.data(&memberOutcome{Result: true, Action: "apply", User: string(c.who.user), Group: id, ID: id, Reason: req.Message})
@@ -75,7 +75,7 @@ func (c *call) applyVerify() error {
 	cmd := conversation.AnswerApplication{
 		By: c.actor(), User: u, Accept: *v.Accept, Reason: v.Reason, History: c.server.cfg.Settings.GroupHistory,
 	}
-	if _, err := c.carryOut(stream, cmd); err != nil {
+	if err := c.carryOut(stream, cmd); err != nil {
 		return err
 	}
 	return c.data(&memberOutcome{Result: true, Action: "apply_verify", User: string(u), Group: id})
@@ -121,7 +121,7 @@ func (c *call) invite() error {
 			out[i].Result, open = true, true
 		}
 	}
-	_, err = c.carryOut(g.stream, conversation.InviteUsers{By: c.actor(), Users: known, History: c.server.cfg.Settings.GroupHistory})
+	err = c.carryOut(g.stream, conversation.InviteUsers{By: c.actor(), Users: known, History: c.server.cfg.Settings.GroupHistory})
 	if err != nil && (domain.CodeOf(err) != domain.AlreadyMember || !open) {
 		return err
 	}
@@ -147,7 +147,7 @@ func (c *call) inviteVerify() error {
 		}
 	}
 	cmd := conversation.AnswerInvitation{By: c.actor(), Accept: *v.Accept, Reason: v.Reason, History: c.server.cfg.Settings.GroupHistory}
-	if _, err := c.carryOut(stream, cmd); err != nil {
+	if err := c.carryOut(stream, cmd); err != nil {
 		return err
 	}
 	return c.data(&memberOutcome{Result: true, Action: "invite_verify", User: string(c.who.user), Group: id})

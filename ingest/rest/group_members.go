@@ -109,7 +109,7 @@ func (c *call) addMember() error {
 	if err := c.mayJoin(people...); err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, c.adding(people)); err != nil {
+	if err := c.carryOut(stream, c.adding(people)); err != nil {
 		return err
 	}
 	return c.data(&memberOutcome{Result: true, Action: "add_member", User: string(u), Group: id})
@@ -157,7 +157,7 @@ func (c *call) addMembers() error {
 			added = append(added, string(p.User))
 		}
 	}
-	_, err = c.carryOut(g.stream, c.adding(people))
+	err = c.carryOut(g.stream, c.adding(people))
 	if err != nil && (domain.CodeOf(err) != domain.AlreadyMember || len(added) == 0) {
 		return err
 	}
@@ -179,27 +179,27 @@ func (c *call) removeMembers() error {
 		cmd.Users = append(cmd.Users, conversation.Person{User: u})
 	}
 	if !strings.Contains(c.Param("user"), ",") {
-		if _, err := c.carryOut(g.stream, cmd); err != nil {
+		if err := c.carryOut(g.stream, cmd); err != nil {
 			return err
 		}
 		return c.data(&memberOutcome{Result: true, Action: "remove_member", User: string(users[0]), Group: g.id})
 	}
-	out, any, err := c.removable(g, users)
+	out, some, err := c.removable(g, users)
 	if err != nil {
 		return err
 	}
-	if g.role >= conversation.RoleAdmin && !any {
+	if g.role >= conversation.RoleAdmin && !some {
 		return c.data(out)
 	}
-	_, err = c.carryOut(g.stream, cmd)
+	err = c.carryOut(g.stream, cmd)
 	if err != nil && (g.role < conversation.RoleAdmin || domain.CodeOf(err) != domain.NotMember) { // not by another call meanwhile
 		return err
 	}
 	return c.data(out)
 }
 
-// removable foretells what becomes of each user whom the caller removes; any tells that somebody is removed. The rules decide alike.
-func (c *call) removable(g *group, users []domain.UserID) (out []memberOutcome, any bool, err error) {
+// removable foretells what becomes of each user whom the caller removes; some tells that somebody is removed. The rules decide alike.
+func (c *call) removable(g *group, users []domain.UserID) (out []memberOutcome, some bool, err error) {
 	people, err := c.persons(users)
 	if err != nil {
 		return nil, false, err
@@ -216,11 +216,11 @@ func (c *call) removable(g *group, users []domain.UserID) (out []memberOutcome, 
 		case role == conversation.RoleOwner, role >= g.role:
 			o.Reason = "the " + roleName(role) + " cannot be removed"
 		default:
-			o.Result, any = true, true
+			o.Result, some = true, true
 		}
 		out = append(out, o)
 	}
-	return out, any, nil
+	return out, some, nil
 }
 
 // isJoined is GET /chatgroups/{id}/user/{u}/is_joined.
@@ -276,7 +276,7 @@ func (c *call) addAdmin() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, conversation.AddAdmin{By: c.actor(), User: u}); err != nil {
+	if err := c.carryOut(stream, conversation.AddAdmin{By: c.actor(), User: u}); err != nil {
 		return err
 	}
 	return c.data(map[string]any{"result": "success", "newadmin": u})
@@ -292,7 +292,7 @@ func (c *call) removeAdmin() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, conversation.RemoveAdmin{By: c.actor(), User: u}); err != nil {
+	if err := c.carryOut(stream, conversation.RemoveAdmin{By: c.actor(), User: u}); err != nil {
 		return err
 	}
 	return c.data(map[string]any{"result": "success", "oldadmin": u})
@@ -313,7 +313,7 @@ func (c *call) quit() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, conversation.LeaveGroup{By: c.actor()}); err != nil {
+	if err := c.carryOut(stream, conversation.LeaveGroup{By: c.actor()}); err != nil {
 		return err
 	}
 	return c.data(map[string]bool{"result": true})
@@ -328,7 +328,7 @@ func (c *call) setShield(on bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, conversation.ShieldGroup{By: c.actor(), On: on}); err != nil {
+	if err := c.carryOut(stream, conversation.ShieldGroup{By: c.actor(), On: on}); err != nil {
 		return err
 	}
 	return c.data(map[string]bool{"result": true})

@@ -24,7 +24,7 @@ func TestAddAndRemoveMembers(t *testing.T) {
 
 	require.Equal(t, map[string]any{"result": true, "groupid": gid, "action": "remove_member", "user": "bo"},
 		r.as(r.token, "DELETE", at+"/users/bo?need_notify=false", nil))
-	item := func(user string, reason string) map[string]any {
+	item := func(user, reason string) map[string]any {
 		out := map[string]any{"result": reason == "", "groupid": gid, "action": "remove_member", "user": user}
 		if reason != "" {
 			out["reason"] = reason

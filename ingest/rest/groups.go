@@ -119,17 +119,19 @@ func (c *call) makeGroup(id string, cmd conversation.CreateGroup) error {
 	if head, ok := rows[0].(*conversation.GroupHead); ok && head != nil {
 		return domain.Refuse(domain.GroupExists, "")
 	}
-	_, err = c.carryOut(stream, cmd)
+	err = c.carryOut(stream, cmd)
 	switch domain.CodeOf(err) {
 	case domain.GroupFull:
 		return &tooManyMembers
 	case domain.GroupExists:
-		made, again := c.groups([]string{id})
-		if again == nil && made[0] != nil && made[0].head.Owner == cmd.Owner.User && made[0].head.Settings == cmd.Settings {
+		made, failed := c.groups([]string{id})
+		if failed == nil && made[0] != nil && made[0].head.Owner == cmd.Owner.User && made[0].head.Settings == cmd.Settings {
 			return nil
 		}
+		return err
+	default:
+		return err
 	}
-	return err
 }
 
 // changeable are the fields that PUT /chatgroups/{id} takes, and where they go.
@@ -161,7 +163,7 @@ func (c *call) changeGroup() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, conversation.ChangeGroup{By: c.actor(), Change: change}); err != nil {
+	if err := c.carryOut(stream, conversation.ChangeGroup{By: c.actor(), Change: change}); err != nil {
 		return err
 	}
 	done := make(map[string]bool, len(fields))
@@ -206,7 +208,7 @@ func (c *call) transfer(stream domain.StreamID, raw json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, conversation.TransferOwnership{By: c.actor(), To: to}); err != nil {
+	if err := c.carryOut(stream, conversation.TransferOwnership{By: c.actor(), To: to}); err != nil {
 		return err
 	}
 	return c.data(map[string]bool{"newowner": true})
@@ -218,7 +220,7 @@ func (c *call) destroyGroup() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.carryOut(stream, conversation.DestroyGroup{By: c.actor()}); err != nil {
+	if err := c.carryOut(stream, conversation.DestroyGroup{By: c.actor()}); err != nil {
 		return err
 	}
 	return c.data(map[string]any{"success": true, "groupid": id, "id": id})

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -227,7 +228,7 @@ func TestListGroups(t *testing.T) {
 	r.ok("DELETE", "~/chatgroups/"+all[3], nil)
 	var got []string
 	cursor := ""
-	for page := 0; page < 5; page++ {
+	for range 5 {
 		m := r.ok("GET", "~/chatgroups?limit=2"+cursor, nil)
 		for _, g := range m["data"].([]any) {
 			line := g.(map[string]any)
@@ -250,7 +251,8 @@ func TestListGroups(t *testing.T) {
 	first := r.do("GET", "~/publicchatgroups?limit=3", bo, nil).json
 	second := r.do("GET", "~/publicchatgroups?version=v3&limit=3&cursor="+first["cursor"].(string), bo, nil).json
 	require.Equal(t, []any{
-		map[string]any{"groupid": public[0], "groupname": "g0"}, map[string]any{"groupid": public[1], "groupname": "g2"},
+		map[string]any{"groupid": public[0], "groupname": "g0"},
+		map[string]any{"groupid": public[1], "groupname": "g2"},
 		map[string]any{"groupid": public[2], "groupname": "g4"},
 	}, first["data"])
 	require.Equal(t, []any{map[string]any{"id": public[3], "name": "g6"}}, second["data"], "in the other dialect")
@@ -345,9 +347,7 @@ func TestGroupRefusals(t *testing.T) {
 	}
 	group := func(more map[string]any) map[string]any {
 		body := map[string]any{"owner": "ana"}
-		for k, v := range more {
-			body[k] = v
-		}
+		maps.Copy(body, more)
 		return body
 	}
 	one := func(k string, v any) map[string]any { return map[string]any{k: v} }
