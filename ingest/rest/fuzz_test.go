@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"parley/domain/conversation"
 	"parley/domain/message"
 	"parley/schemas/msync"
 )
@@ -68,6 +69,40 @@ func FuzzHistory(f *testing.F) {
 		if _, ok := q.Stream.Parse(); !ok || q.Limit < 1 || q.Limit > 50 || len(q.Kinds) > len(kinds) {
 			t.Fatalf("accepted %+v", q)
 		}
+	})
+}
+
+func FuzzGroups(f *testing.F) {
+	for _, s := range []string{
+		`{"groupname":"g","owner":"ana","members":["bo"],"maxusers":"200","public":true,"membersonly":false,"groupid":"1"}`,
+		`{"groupname":"x","maxusers":1e3,"approval":null,"custom":"{}"}`, `{"newowner":7}`, `{"maxusers":-1}`, `{"maxusers":18446744073709551615}`,
+		`{"msg_id":"1","chat_type":"chat","to":"bo","force":true}`, `{"public":[]}`, `{"groupname":"\ud800"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	settings := DefaultSettings()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var n newGroup
+		if decode(b, &n) == nil {
+			s, err := n.settings(&settings)
+			if err == nil && (s.MaxUsers < 1 || s.MaxUsers > uint32(settings.GroupUsers)) {
+				t.Fatalf("accepted %+v", s)
+			}
+		}
+		var fields map[string]json.RawMessage
+		if decode(b, &fields) == nil {
+			change, err := readChange(fields, &settings)
+			switch {
+			case err != nil && failureOf(err).status != 400:
+				t.Fatalf("refused by %v", err)
+			case err == nil && change == (conversation.GroupChange{}):
+				t.Fatal("accepted a change of nothing")
+			case err == nil && change.MaxUsers != nil && (*change.MaxUsers < 1 || *change.MaxUsers > uint32(settings.GroupUsers)):
+				t.Fatalf("accepted %d members", *change.MaxUsers)
+			}
+		}
+		var recall recallRequest
+		_ = decode(b, &recall)
 	})
 }
 

@@ -169,8 +169,8 @@ func (c *call) accounts(users []domain.UserID) ([]conversation.Person, error) {
 	return out, err
 }
 
-// joined returns the groups that a user is in now, in the order of joining.
-func (c *call) joined(p conversation.Person) ([]*group, error) {
+// memberOf returns a user's memberships of groups, those of ended groups among them, in the order of joining.
+func (c *call) memberOf(p conversation.Person) ([]conversation.Membership, error) {
 	memberships, err := c.server.cfg.Reads.Memberships(c.ctx(), c.app.ID, p.User, p.Incarnation)
 	if err != nil {
 		return nil, err
@@ -182,8 +182,14 @@ func (c *call) joined(p conversation.Person) ([]*group, error) {
 	slices.SortFunc(memberships, func(a, b conversation.Membership) int {
 		return cmp.Or(cmp.Compare(a.Joined, b.Joined), cmp.Compare(a.Stream, b.Stream))
 	})
-	if len(memberships) == 0 {
-		return nil, nil
+	return memberships, nil
+}
+
+// joined returns the groups that a user is in now, in the order of joining.
+func (c *call) joined(p conversation.Person) ([]*group, error) {
+	memberships, err := c.memberOf(p)
+	if err != nil || len(memberships) == 0 {
+		return nil, err
 	}
 	ids := make([]domain.StreamID, len(memberships))
 	for i := range memberships {
@@ -206,7 +212,14 @@ func (c *call) joined(p conversation.Person) ([]*group, error) {
 // mayJoin refuses users who are in as many groups as a user may be in. Those who are there already are refused by the group's own rules.
 func (c *call) mayJoin(users ...conversation.Person) error {
 	for _, p := range users {
-		groups, err := c.joined(p)
+		memberships, err := c.memberOf(p)
+		if err != nil {
+			return err
+		}
+		if len(memberships) < c.server.cfg.Settings.JoinedGroups {
+			continue
+		}
+		groups, err := c.joined(p) // without those that have ended
 		if err != nil {
 			return err
 		}
