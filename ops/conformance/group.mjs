@@ -88,7 +88,7 @@ export async function info(client, groupId) {
 
 // members gives who is in a group as the SDK's list by cursor shows it: {name: role}.
 export async function members(client, groupId) {
-  const { data } = await client.invoke('getGroupMembers', { groupId, limit: 50 });
+  const { data } = await client.invoke('getGroupMembers', { groupId, limit: 50, cursor: '' });
   return Object.fromEntries(data.members.map((m) => [m.userId, m.role]));
 }
 

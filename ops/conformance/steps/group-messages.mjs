@@ -126,8 +126,9 @@ export const steps = [
       const second = await t.login(c);
       await say(A, id, 'all together');
       await Promise.all([B, C, second].map((x) => hears(x, id, 'all together')));
-      await away(t, C);
+      await sleep(500); // the SDK shows an entry before it acknowledges it
       await second.logout();
+      await away(t, C);
       delivered(await A.sendAll(lines(id, 70, 'still a member')));
       await A.invoke('removeGroupMember', { groupId: id, username: c.name });
       delivered(await A.sendAll(lines(id, 70, 'after the removal')));
@@ -139,14 +140,13 @@ export const steps = [
       await sleep(500);
       const expected = ['all together', ...lines(id, 70, 'still a member').map((m) => m.msg)];
       sequence(heard(C, id), expected, 'what the removed saw');
-      const order = C.events.map((e) => (e.name === 'onTextMessage' ? e.payload.msg : e.payload?.operation));
-      ok(order.indexOf('removeMember') > order.indexOf('still a member 69'), 'the removal after the last message');
       await second.open({ user: c.name, accessToken: await t.rest.userToken(c.name) });
       await learns(second, id, 'removeMember');
       await sleep(500);
       sequence(heard(second, id), expected, "what the removed's second device saw");
       const history = await settled(past(C, id), 'history for the removed');
       ok(!history.value?.all.some((m) => /after the removal|and more/.test(m.msg)), 'no message after the removal in history of the removed');
+      await second.logout();
       await away(t, C);
       await back(t, C);
       await t.rest.sendText(b.name, [c.name], 'fence');
@@ -163,9 +163,7 @@ export const steps = [
       const { id, clients: [A, B] } = await circle(t, 2);
       delivered(await A.sendAll(lines(id, 30, 'before')));
       const L = await t.login(late);
-      await refused(past(L, id), [17, 602, 603], 'history for a stranger').catch(async () => {
-        equal((await past(L, id)).all, [], 'history for a stranger');
-      });
+      await refused(past(L, id), [602, 603], 'history for a stranger');
       await L.invoke('joinGroup', { groupId: id, message: '' });
       delivered(await B.sendAll(lines(id, 5, 'after')));
       await hears(L, id, 'after 4');

@@ -146,7 +146,7 @@ export const steps = [
         'adding by a member': [403, 'POST', `/chatgroups/${id}/users/${s.name}`],
         'a message over REST by a member': [401, 'POST', '/messages/chatgroups', { from: b.name, to: [id], type: 'txt', body: { msg: 'x' } }],
         'the list of all groups for a member': [401, 'GET', '/chatgroups'],
-        "another's list of groups": [401, 'GET', `/users/${a.name}/joined_chatgroups`],
+        "another's list of groups": [403, 'GET', `/users/${a.name}/joined_chatgroups`],
         'a group for somebody else': [403, 'POST', '/chatgroups', { groupname: 'x', public: true, owner: a.name }],
       }, byMember);
       await statuses(t, {
@@ -158,7 +158,8 @@ export const steps = [
       const role = async (token) => (await t.rest.raw('GET', `/chatgroups/${id}/roles`, { token })).json?.data?.role;
       equal([await role(byOwner), await role(byMember)], ['owner', 'member'], 'roles of owner and member');
       await sleep(300);
-      untold([A, B], id, 'destroy', 'updateInfo', 'memberPresence', 'memberAbsence', 'removeMember');
+      untold([A, B], id, 'destroy', 'updateInfo', 'memberAbsence', 'removeMember');
+      equal(told(A, id, 'memberPresence').map((e) => e.from), [b.name], 'members of whom the owner was told');
       equal(told(B, id, 'directJoined').length, 1, 'directJoined at the member');
       equal(await members(A, id), { [a.name]: 'owner', [b.name]: 'member' }, 'members in the end');
     },
