@@ -25,10 +25,12 @@ type phone struct {
 	mu    sync.Mutex
 	seen  []uint64            // the last 100
 	shown map[string][]string // by queue: the texts that the app was shown, in order
-	keys  map[string]uint64   // by queue: of the last page
-	hold  bool                // acknowledges when told to
-	bare  int                 // shown since the last acknowledgement
-	over  int                 // the most of them
+	ids   map[string][]uint64 // by queue: the entries that it was shown
+	names map[string]msync.Queue
+	keys  map[string]uint64 // by queue: of the last page
+	hold  bool              // acknowledges when told to
+	bare  int               // shown since the last acknowledgement
+	over  int               // the most of them
 }
 
 func (p *phone) take(d client.Delivery) {
@@ -46,6 +48,13 @@ func (p *phone) take(d client.Delivery) {
 	if p.seen = append(p.seen, d.Meta.ID); len(p.seen) > 100 {
 		p.seen = p.seen[1:]
 	}
+	if p.ids == nil {
+		p.ids, p.names = map[string][]uint64{}, map[string]msync.Queue{}
+	}
+	p.ids[q], p.names[q] = append(p.ids[q], d.Meta.ID), d.Queue.Queue()
+	if d.Meta.NS != msync.Meta_CHAT {
+		return
+	}
 	body, err := msync.ScanBody(d.Meta.Payload)
 	if err != nil {
 		panic(err)
@@ -53,13 +62,13 @@ func (p *phone) take(d client.Delivery) {
 	p.shown[q] = append(p.shown[q], string(body.Text))
 }
 
-func (p *phone) acknowledge(r *rig) {
+func (p *phone) acknowledge() {
 	p.mu.Lock()
-	keys := maps.Clone(p.keys)
+	keys, names := maps.Clone(p.keys), maps.Clone(p.names)
 	p.bare = 0
 	p.mu.Unlock()
 	for q, key := range keys {
-		_ = p.conn.Acknowledge(context.Background(), queueOf(r, q), key) // the socket may be cut
+		_ = p.conn.Acknowledge(context.Background(), names[q], key) // the socket may be cut
 	}
 }
 
@@ -151,7 +160,7 @@ func TestEveryDeviceSeesEverythingOnceInOrder(t *testing.T) {
 				w.send(t, p, rapid.SampledFrom(users).Draw(t, "to"), rapid.IntRange(1, 90).Draw(t, "n"))
 			case 3:
 				if hold[p] {
-					p.acknowledge(r)
+					p.acknowledge()
 				}
 			case 4:
 				_ = p.conn.Cut()
