@@ -99,6 +99,7 @@ func defaults(dev bool) config {
 		c.Gateway.Origins = []string{"*"}
 		c.Gateway.SendRate, c.Gateway.SendBurst, c.Gateway.AppRate = 100_000, 100_000, 1_000_000
 		c.REST.Rate, c.REST.Burst, c.REST.MessagesPerMinute = 100_000, 100_000, 100_000_000
+		c.REST.GroupMessagesPerMinute = 100_000_000
 		c.REST.Origins = []string{"*"}
 		c.REST.BcryptCost = 6 // test users are made by the hundred
 	}
