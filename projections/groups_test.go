@@ -20,6 +20,7 @@ import (
 	"parley/projections/groups"
 	"parley/projections/logtest"
 	"parley/projections/members"
+	"parley/projections/memberships"
 	"parley/projections/queries"
 	"parley/projections/timeline"
 	"parley/schemas/table"
@@ -388,6 +389,33 @@ func TestListsRefuseForeignCursors(t *testing.T) {
 		}
 		if _, _, err := q.Members(t.Context(), domain.GroupStream(logtest.App, "7"), cursor, 0, 10); domain.CodeOf(err) != domain.BadRequest {
 			t.Errorf("members with cursor %.10q: %v", cursor, err)
+		}
+	}
+}
+
+// BenchmarkMemberships reads what a log-in of a user in 2,000 groups reads.
+func BenchmarkMemberships(b *testing.B) {
+	h := open(b)
+	p := memberships.New(1)
+	for i := range 2000 {
+		stream := domain.GroupStream(logtest.App, fmt.Sprint(1_000_000+i))
+		writes, err := p.Apply(nil, &domain.Accepted{Commit: &domain.Commit{Stream: stream, Events: []domain.Event{{
+			T: domain.T(i+1) << 12, Seq: 2, Body: conversation.MembersAdded{
+				Members: []conversation.Joiner{{User: "ann", Incarnation: 1, Earlier: []conversation.Span{{From: 1, Until: 1}}}}, From: 2, HistoryFrom: 1,
+			},
+		}}}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := h.store.Write(b.Context(), writes); err != nil {
+			b.Fatal(err)
+		}
+	}
+	q := queries.New(h.store, queries.FeedsFunc(none), fixed{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if all, err := q.Memberships(b.Context(), logtest.App, "ann", 1); err != nil || len(all) != 2000 {
+			b.Fatalf("%d memberships, %v", len(all), err)
 		}
 	}
 }
