@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -136,4 +137,105 @@ func limit(d time.Duration) time.Duration {
 		return 10 * d
 	}
 	return d
+}
+
+// duringLogin does something between a log-in's reading of memberships or heads and what comes of it.
+type duringLogin struct {
+	reads
+	*owners.Owners
+	atHeads bool
+	mu      sync.Mutex
+	change  func() // done once
+}
+
+func (d *duringLogin) do() {
+	d.mu.Lock()
+	change := d.change
+	d.change = nil
+	d.mu.Unlock()
+	if change != nil {
+		change()
+		time.Sleep(20 * time.Millisecond) // it is routed
+	}
+}
+
+func (d *duringLogin) next(change func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.change = change
+}
+
+func (d *duringLogin) Memberships(
+	ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation,
+) ([]conversation.Membership, error) {
+	members, err := d.reads.Memberships(ctx, app, u, inc)
+	if !d.atHeads {
+		d.do()
+	}
+	return members, err
+}
+
+func (d *duringLogin) Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error) {
+	rows, err := d.Owners.Heads(ctx, ids)
+	if d.atHeads && len(ids) > 1 {
+		d.do()
+	}
+	return rows, err
+}
+
+// What happens to a member while a log-in reads is neither lost nor shown beyond the membership.
+func TestGroupChangesDuringLogin(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(r *rig, stream domain.StreamID, ann *device)
+		want   []string
+		member bool
+	}{
+		{"a message", func(_ *rig, _ domain.StreamID, ann *device) { ann.say("7", "now") }, []string{"old", "now", "end"}, true},
+		{"removed", func(r *rig, s domain.StreamID, ann *device) {
+			r.remove(s, "bob")
+			ann.say("7", "hidden")
+		}, []string{"old", "KICK"}, false},
+		{"removed and added again", func(r *rig, s domain.StreamID, ann *device) {
+			r.remove(s, "bob")
+			ann.say("7", "hidden")
+			r.add(s, "bob")
+			ann.say("7", "again")
+		}, []string{"old", "KICK", "DIRECT_JOINED", "again", "end"}, true},
+		{"the end", func(r *rig, s domain.StreamID, _ *device) {
+			r.submit(s, conversation.DestroyGroup{By: byApp})
+		}, []string{"old", "DESTROY"}, false},
+		{"shielded", func(r *rig, s domain.StreamID, ann *device) {
+			r.submit(s, conversation.ShieldGroup{By: conversation.Actor{User: "bob", Incarnation: 1}, On: true})
+			ann.say("7", "hidden")
+		}, []string{}, true},
+	} {
+		for _, atHeads := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, after heads: %v", c.name, atHeads), func(t *testing.T) {
+				r := newRig(t)
+				r.register("ann", "bob")
+				stream := r.group("7", "ann", "bob")
+				r.settled()
+				bob := r.dial("bob", "web")
+				bob.after(1)
+				require.NoError(t, bob.Sync(within(t), groupQueue(r, "7")))
+				require.NoError(t, bob.Close())
+				r.stop()
+				during := &duringLogin{reads: reads{shared.queries, shared.runner}, Owners: shared.owners, atHeads: atHeads}
+				r.start(func(g *gateway.Config) { g.Owners, g.Reads = during, during })
+				ann := r.dial("ann", "web")
+				ann.say("7", "old")
+				r.settled()
+				during.next(func() { c.change(r, stream, ann) })
+				bob = r.dial("bob", "web")
+				if c.member {
+					ann.say("7", "end")
+				} else if c.name == "removed" {
+					ann.say("7", "hidden, too")
+				}
+				require.Equal(t, c.want, bob.after(len(c.want)))
+				require.Equal(t, c.member, len(r.users.Subscribers(stream)) == 2)
+			})
+		}
+	}
 }
