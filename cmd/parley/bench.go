@@ -20,9 +20,11 @@ The server is the one that dev.json describes; flags change single values. A run
 of order, or a session broken, exits non-zero.`,
 		Example: `  parley serve --dev &
   parley bench direct --rate 10000 --duration 20s
-  parley bench idle --connections 9000`,
+  parley bench idle --connections 9000
+  parley bench group --members 20 --rate 5000
+  parley bench login --groups 2000`,
 	}
-	cmd.AddCommand(benchDirectCommand(), benchIdleCommand())
+	cmd.AddCommand(benchDirectCommand(), benchIdleCommand(), benchGroupCommand(), benchLoginCommand())
 	return cmd
 }
 
@@ -57,6 +59,41 @@ func benchIdleCommand() *cobra.Command {
 	f.DurationVar(&c.Settle, "settle", c.Settle, "wait before memory is read")
 	f.BoolVar(&c.Storm, "storm", c.Storm, "afterwards cut all at once and let them come back")
 	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (benchReport, error) { return bench.Idle(ctx, c, log) })
+	return cmd
+}
+
+func benchGroupCommand() *cobra.Command {
+	c := bench.DefaultGroup()
+	cmd := &cobra.Command{
+		Use: "group", Short: "Groups whose members all listen, open loop", Args: cobra.NoArgs,
+		Example: `  parley bench group
+  parley bench group --groups 50 --members 20 --rate 500`,
+	}
+	f := cmd.Flags()
+	f.IntVar(&c.Groups, "groups", c.Groups, "groups")
+	f.IntVar(&c.Members, "members", c.Members, "members of each group, each with a session")
+	f.IntVar(&c.Senders, "senders", c.Senders, "members of each group who write")
+	f.IntVar(&c.Rate, "rate", c.Rate, "messages a second, over all groups")
+	f.DurationVar(&c.Duration, "duration", c.Duration, "measured time")
+	f.DurationVar(&c.Warmup, "warmup", c.Warmup, "loaded and checked before, not measured")
+	f.DurationVar(&c.Drain, "drain", c.Drain, "the longest wait for stragglers")
+	f.IntVar(&c.Size, "size", c.Size, "bytes of text")
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (benchReport, error) { return bench.Group(ctx, c, log) })
+	return cmd
+}
+
+func benchLoginCommand() *cobra.Command {
+	c := bench.DefaultLogin()
+	cmd := &cobra.Command{
+		Use: "login", Short: "Log-ins of a user who is in many groups", Args: cobra.NoArgs,
+		Example: `  parley bench login
+  parley bench login --groups 200 --times 50 --news 0`,
+	}
+	f := cmd.Flags()
+	f.IntVar(&c.Groups, "groups", c.Groups, "groups that the user is a member of")
+	f.IntVar(&c.Times, "times", c.Times, "log-ins that are measured")
+	f.IntVar(&c.News, "news", c.News, "groups that get a message before each log-in")
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (benchReport, error) { return bench.Login(ctx, c, log) })
 	return cmd
 }
 

@@ -139,7 +139,7 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 	for _, p := range d.pairs {
 		wg.Go(func() { p.send(ctx) })
 	}
-	marks, own, err := d.watch(ctx, server)
+	marks, own, err := server.watch(ctx, d.start.Add(d.cfg.Warmup), d.cfg.Duration)
 	wg.Wait()
 	sent := time.Since(d.start) - d.cfg.Warmup
 	if err != nil {
@@ -159,30 +159,9 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 	return r, context.Cause(ctx)
 }
 
-// watch samples the server when the measured part begins and at the end of each quarter, and this process at its beginning.
-func (d *direct) watch(ctx context.Context, server *process) (marks [5]sample, own time.Duration, err error) {
-	for i := range marks {
-		if err := sleep(ctx, time.Until(d.start.Add(d.cfg.Warmup+d.cfg.Duration*time.Duration(i)/4))); err != nil {
-			return marks, own, err
-		}
-		if marks[i], err = server.sample(ctx); err != nil {
-			return marks, own, err
-		}
-		if i == 0 {
-			own = ownCPU()
-		}
-	}
-	return marks, own, nil
-}
-
 // drain waits until every send has its answer and everything acknowledged has arrived, for a bounded time.
 func (d *direct) drain(ctx context.Context) {
-	until := time.Now().Add(d.cfg.Drain)
-	for time.Now().Before(until) {
-		if d.settled() || sleep(ctx, 20*time.Millisecond) != nil {
-			return
-		}
-	}
+	await(ctx, d.cfg.Drain, d.settled)
 }
 
 func (d *direct) settled() bool {
@@ -201,6 +180,19 @@ func (d *direct) close() {
 		wg.Go(p.close)
 	}
 	wg.Wait()
+}
+
+// await asks until it is so, for a bounded time.
+func await(ctx context.Context, limit time.Duration, so func() bool) bool {
+	for until := time.Now().Add(limit); time.Now().Before(until); {
+		if so() {
+			return true
+		}
+		if sleep(ctx, 10*time.Millisecond) != nil {
+			return false
+		}
+	}
+	return so()
 }
 
 // sleep waits, or returns why the context has ended.

@@ -53,6 +53,17 @@ func (h *histogram) record(d time.Duration) {
 	}
 }
 
+// add counts what another has counted. Nobody may record in it meanwhile.
+func (h *histogram) add(o *histogram) {
+	for i := range o.counts {
+		if n := o.counts[i].Load(); n > 0 {
+			h.counts[i].Add(n)
+		}
+	}
+	h.n.Add(o.n.Load())
+	h.max.Store(max(h.max.Load(), o.max.Load()))
+}
+
 // quantile returns a value that the share q of all does not exceed, 0 when there are none.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := uint64(math.Ceil(q * float64(h.n.Load())))

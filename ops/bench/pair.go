@@ -5,19 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"parley/delivery/gateway/client"
 	"parley/schemas/msync"
-)
-
-// A text is "pb<run>:<pair>:<seq>:<due>:" and padding; the numbers are hexadecimal of fixed width, so that they can be written in place.
-const (
-	pairDigits, seqDigits, dueDigits = 4, 8, 16
-	minText                          = len("pb12345678:") + pairDigits + 1 + seqDigits + 1 + dueDigits + 1
 )
 
 // maxPending is how many sends of a session may wait for their answer: open loop means that the server's slowness shows in latency.
@@ -56,12 +49,10 @@ type pair struct {
 func newPair(d *direct, index int, from, to string) (*pair, error) {
 	n := d.cfg.perPair()
 	p := &pair{
-		d: d, index: index, from: from, to: to, marker: fmt.Appendf(nil, "pb%s:%04x:", d.run, index),
+		d: d, index: index, from: from, to: to, marker: marker(d.run, index),
 		refusals: map[string]int{}, acked: newBitmap(n), tally: tally{seen: newBitmap(n), last: -1},
 	}
-	text := string(p.marker) + strings.Repeat("0", seqDigits) + ":" + strings.Repeat("0", dueDigits) + ":"
-	text += strings.Repeat("x", d.cfg.Size-len(text))
-	body, err := client.TextBody(from, to, text, nil)
+	body, err := client.TextBody(from, to, blank(p.marker, d.cfg.Size), nil)
 	if err != nil {
 		return nil, fmt.Errorf("bench: body: %w", err)
 	}
@@ -125,11 +116,7 @@ func (p *pair) sendOne(ctx context.Context, seq int, due time.Duration) bool {
 }
 
 // fill writes seq and due into the body.
-func (p *pair) fill(seq int, due time.Duration) {
-	b := p.template[p.digits:]
-	putHex(b[:seqDigits], uint64(seq))
-	putHex(b[seqDigits+1:seqDigits+1+dueDigits], uint64(due))
-}
+func (p *pair) fill(seq int, due time.Duration) { fillStamp(p.template[p.digits:], seq, due) }
 
 // onAnswer runs on the reader of the sender's session.
 func (p *pair) onAnswer(seq int, due time.Duration, a *client.Ack, err error) {
@@ -174,13 +161,11 @@ func (p *pair) onMessage(e client.Delivery) {
 // parse finds the numbers in a body. It returns false for a message that this pair has not sent.
 func (p *pair) parse(body []byte) (seq int, due time.Duration, ok bool) {
 	at := bytes.Index(body, p.marker)
-	if at < 0 || len(body) < at+len(p.marker)+seqDigits+1+dueDigits {
+	if at < 0 {
 		return 0, 0, false
 	}
-	b := body[at+len(p.marker):]
-	s, ok1 := parseHex(b[:seqDigits])
-	t, ok2 := parseHex(b[seqDigits+1 : seqDigits+1+dueDigits])
-	return int(s), time.Duration(t), ok1 && ok2 && s < uint64(p.d.cfg.perPair())
+	seq, due, ok = readStamp(body[at+len(p.marker):])
+	return seq, due, ok && seq < p.d.cfg.perPair()
 }
 
 // sendReceipts sends delivery receipts as the SDK does, until the channel is closed.

@@ -19,6 +19,9 @@ type sample struct {
 	rss   int64         // bytes resident
 	inUse int64         // bytes of heap spans and stacks in use; 0 when the server does not tell
 	tail  int64         // commits after the checkpoints of all partitions
+
+	logins int64         // handshakes answered well
+	login  time.Duration // what they took, added up
 }
 
 // process reads a server's own measurements from its admin listener.
@@ -59,6 +62,22 @@ func (p *process) sample(ctx context.Context) (s sample, err error) {
 	return s, nil
 }
 
+// watch samples the server when the measured time begins and at the end of each quarter, and this process at its beginning.
+func (p *process) watch(ctx context.Context, from time.Time, d time.Duration) (marks [5]sample, own time.Duration, err error) {
+	for i := range marks {
+		if err := sleep(ctx, time.Until(from.Add(d*time.Duration(i)/4))); err != nil {
+			return marks, own, err
+		}
+		if marks[i], err = p.sample(ctx); err != nil {
+			return marks, own, err
+		}
+		if i == 0 {
+			own = ownCPU()
+		}
+	}
+	return marks, own, nil
+}
+
 // collect makes the server collect its garbage, so that what is resident afterwards is what it needs.
 func (p *process) collect(ctx context.Context) error {
 	err := p.get(ctx, "/debug/pprof/heap?gc=1", func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err })
@@ -75,11 +94,14 @@ const (
 	metricHeap  = "go_memstats_heap_inuse_bytes"
 	metricStack = "go_memstats_stack_inuse_bytes"
 	metricTail  = "parley_shard_tail_commits" // one for each partition: they are added up
+
+	metricLogins = "parley_gateway_login_seconds_count"
+	metricLogin  = "parley_gateway_login_seconds_sum"
 )
 
 // readSample finds the metrics in the Prometheus text format. CPU and resident memory must be there.
 func readSample(r io.Reader) (sample, error) {
-	names := []string{metricCPU, metricRSS, metricHeap, metricStack, metricTail}
+	names := []string{metricCPU, metricRSS, metricHeap, metricStack, metricTail, metricLogins, metricLogin}
 	found := map[string]float64{}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
@@ -103,6 +125,7 @@ func readSample(r io.Reader) (sample, error) {
 	return sample{
 		cpu: time.Duration(found[metricCPU] * float64(time.Second)), rss: int64(found[metricRSS]),
 		inUse: int64(found[metricHeap] + found[metricStack]), tail: int64(found[metricTail]),
+		logins: int64(found[metricLogins]), login: time.Duration(found[metricLogin] * float64(time.Second)),
 	}, lines.Err()
 }
 

@@ -106,14 +106,6 @@ func (r *DirectReport) Err() error {
 	return errors.Join(errs...)
 }
 
-// refused is the number of refusals.
-func (r *DirectReport) refused() (n int) {
-	for _, v := range r.Refused {
-		n += v
-	}
-	return n
-}
-
 // CPUPerMessage is the server's CPU for each message of the measured part.
 func (r *DirectReport) CPUPerMessage() time.Duration {
 	return r.ServerCPU / time.Duration(max(r.Arrival.Count, 1))
@@ -134,7 +126,7 @@ func (r *DirectReport) Print(w io.Writer) error {
 	row("client CPU", "%.1f us a message", float64(r.ClientCPU.Microseconds())/float64(max(r.Arrival.Count, 1)))
 	row("server RSS", "%.1f MB before, %.1f MB after", megabytes(r.RSSBefore), megabytes(r.RSSAfter))
 	row("messages", "%d sent, %d acknowledged, %d arrived, %d refused, %d without answer, %d not sent",
-		r.Sent, r.Acked, r.Arrived, r.refused(), r.Unanswered, r.Unsent)
+		r.Sent, r.Acked, r.Arrived, total(r.Refused), r.Unanswered, r.Unsent)
 	row("checks", "%d lost, %d repeated, %d out of order, %d strange", r.Lost, r.Repeats, r.Disorder, r.Strange)
 	if r.ReceiptsSent+r.ReceiptsDropped > 0 {
 		row("receipts", "%d sent, %d came back, %d left out", r.ReceiptsSent, r.ReceiptsBack, r.ReceiptsDropped)
