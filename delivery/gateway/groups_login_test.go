@@ -239,3 +239,73 @@ func TestGroupChangesDuringLogin(t *testing.T) {
 		}
 	}
 }
+
+// oldReads have memberships as they were, until they catch up.
+type oldReads struct {
+	reads
+	was    []conversation.Membership
+	caught chan struct{}
+}
+
+func (o *oldReads) current() bool {
+	select {
+	case <-o.caught:
+		return true
+	default:
+		return false
+	}
+}
+
+func (o *oldReads) Memberships(
+	ctx context.Context, app domain.AppID, u domain.UserID, inc domain.Incarnation,
+) ([]conversation.Membership, error) {
+	if o.current() {
+		return o.reads.Memberships(ctx, app, u, inc)
+	}
+	return o.was, nil
+}
+
+func (o *oldReads) WaitMemberships(ctx context.Context, _ map[domain.Partition]domain.Index) error {
+	select {
+	case <-o.caught:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// While memberships may be older than the log-in, groups wait: who was removed meanwhile is shown nothing of after that. Other conversations
+// do not wait.
+func TestGroupsWaitForMemberships(t *testing.T) {
+	r := newRig(t, func(g *gateway.Config) { g.Settings.GroupCap = 2 })
+	r.register("ann", "bob")
+	out, in := r.group("7", "ann", "bob"), r.group("8", "ann", "bob")
+	r.settled()
+	was, err := shared.queries.Memberships(t.Context(), r.app, "bob", 1)
+	require.NoError(t, err)
+	ann := r.dial("ann", "web")
+	ann.send("bob", "direct")
+	r.remove(out, "bob")
+	for i := range 5 {
+		ann.say("7", fmt.Sprint("hidden ", i))
+	}
+	ann.say("8", "shown")
+	r.settled()
+	now, err := shared.queries.Memberships(t.Context(), r.app, "bob", 1)
+	require.NoError(t, err)
+	for i := range now {
+		if now[i].Joined == 0 {
+			was = append(was, now[i])
+		}
+	}
+	r.stop()
+	old := &oldReads{reads: reads{shared.queries, shared.runner}, was: was, caught: make(chan struct{})}
+	r.start(func(g *gateway.Config) { g.Reads, g.Settings.GroupCap = old, 2 })
+	bob := r.dial("bob", "web")
+	require.Equal(t, []string{"direct"}, bob.after(1))
+	close(old.caught)
+	eventually(t, func() bool { return len(bob.received()) >= 5 }, func() string { return fmt.Sprint(bob.story()) })
+	require.ElementsMatch(t, []string{"direct", "DIRECT_JOINED", "KICK", "DIRECT_JOINED", "shown"}, bob.after(5))
+	require.Empty(t, r.users.Subscribers(out))
+	require.Len(t, r.users.Subscribers(in), 1)
+}
