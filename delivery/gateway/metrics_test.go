@@ -31,8 +31,12 @@ func TestReasonsAreCountedBeforeTheyHappen(t *testing.T) {
 		require.True(t, r.counted("parley_gateway_closes_total", reason), reason)
 	}
 	for _, c := range [][2]string{
-		{"parley_gateway_refused_total", "max_sessions"}, {"parley_gateway_logins_total", "busy"}, {"parley_gateway_logins_total", "ok"},
-		{"parley_gateway_commands_total", "unknown"}, {"parley_gateway_commands_total", "internal"}, {"parley_gateway_behind_total", "not_pulled"},
+		{"parley_gateway_refused_total", "max_sessions"},
+		{"parley_gateway_logins_total", "busy"},
+		{"parley_gateway_logins_total", "ok"},
+		{"parley_gateway_commands_total", "unknown"},
+		{"parley_gateway_commands_total", "internal"},
+		{"parley_gateway_behind_total", "not_pulled"},
 	} {
 		require.True(t, r.counted(c[0], c[1]), c)
 	}

@@ -116,10 +116,10 @@ func TestUnknownOutcomesAreAskedAgain(t *testing.T) {
 		{name: "lost, then the owner is busy", owners: func(o *doubtfulOwners) {
 			o.after = func(n int) bool { return n == 1 }
 			o.before = func(n int) domain.Code {
-				switch {
-				case n == 2 || n == 3:
+				switch n {
+				case 2, 3:
 					return domain.Busy
-				case n == 4:
+				case 4:
 					return domain.Stopping
 				}
 				return ""
