@@ -84,9 +84,8 @@ func (p *Projection) Apply(dst []table.Write, a *domain.Accepted) ([]table.Write
 		if !ok {
 			return dst, fmt.Errorf("memberships: %s of a stream whose id cannot be read", ev.Body.EventName())
 		}
-		dst = append(dst, table.Write{
-			Table: p.table, Partition: p.Partition(st.App, u), Cluster: table.Key(nil).Text(string(a.Commit.Stream)), T: uint64(ev.T), Cells: cs,
-		})
+		key := p.Key(st.App, u, a.Commit.Stream)
+		dst = append(dst, table.Write{Table: p.table, Partition: key.Partition, Cluster: key.Cluster, T: uint64(ev.T), Cells: cs})
 	}
 	return dst, nil
 }
@@ -128,7 +127,12 @@ func (p *Projection) Partition(app domain.AppID, u domain.UserID) table.Key {
 
 // Key names the row of one membership.
 func (p *Projection) Key(app domain.AppID, u domain.UserID, stream domain.StreamID) table.RowKey {
-	return table.RowKey{Partition: p.Partition(app, u), Cluster: table.Key(nil).Text(string(stream))}
+	// One allocation for both.
+	key := make(table.Key, 0, len(app)+len(u)+len(stream)+3)
+	key = key.Text(string(app)).Text(string(u))
+	n := len(key)
+	key = key.Text(string(stream))
+	return table.RowKey{Partition: key[:n:n], Cluster: key[n:]}
 }
 
 // Membership reads a row. ok is false when it is not of the incarnation, or not whole yet: the MemberAdded comes first in the log, but
