@@ -74,20 +74,24 @@ func (s *session) chat(m *msync.MetaView, up *upward) {
 		s.sendVolatile(stream, cmd, up)
 		return
 	}
-	s.submit(stream, cmd, up)
+	s.issue(stream, cmd, up)
 }
 
-// submit hands a command to the owner of its stream.
-func (s *session) submit(stream domain.StreamID, cmd conversation.Command, up *upward) {
+// issue hands a command to the owner of its stream, behind what waits there already.
+func (s *session) issue(stream domain.StreamID, cmd conversation.Command, up *upward) {
 	if s.pending == nil {
 		s.pending = make(chan struct{}, s.gw.cfg.Settings.MaxPending)
 	}
 	s.pending <- struct{}{} // waits while too many are unanswered
-	answer := *up
-	s.gw.cfg.Owners.Submit(domain.Request{Stream: stream, Command: cmd, Done: func(r domain.Result) {
-		<-s.pending
-		s.answer(&answer, r)
-	}})
+	if s.closed.Load() {
+		<-s.pending // what was sent before it may have been given up
+		return
+	}
+	s.sent++
+	a := &attempt{up: *up, number: s.sent, request: domain.Request{Stream: stream, Command: cmd}}
+	if !s.again.joins(a) {
+		s.submit(a)
+	}
 }
 
 func bodyCommand(t msync.MessageBody_Type) string {
@@ -232,7 +236,7 @@ func (s *session) sendVolatile(stream domain.StreamID, cmd conversation.Command,
 
 func (s *session) refuse(up *upward, err *domain.Error) { s.answer(up, domain.Result{Err: err}) }
 
-// answer acknowledges or refuses. What is unknown is not answered: the SDK asks again with the same id, after its own time-out.
+// answer acknowledges or refuses. What stays unknown is not answered: the SDK ends its wait by itself, and may ask again with the same id.
 func (s *session) answer(up *upward, r domain.Result) {
 	now := s.gw.cfg.Now()
 	code := domain.CodeOf(r.Err)

@@ -24,7 +24,7 @@ func (s *session) toGroup(m *msync.MetaView, body *msync.Envelope, up *upward) {
 		s.sendToGroup(m, body, stream, up)
 	case msync.MessageBody_CHANNEL_ACK:
 		up.command = "ReadGroup"
-		s.submit(stream, conversation.ReadGroup{Sender: s.sender(m), Body: bytes.Clone(m.Payload)}, up)
+		s.issue(stream, conversation.ReadGroup{Sender: s.sender(m), Body: bytes.Clone(m.Payload)}, up)
 	case msync.MessageBody_RECALL:
 		s.recall(m, body, stream, "", up)
 	case msync.MessageBody_READ_ACK, msync.MessageBody_DELIVER_ACK:
@@ -48,7 +48,7 @@ func (s *session) sendToGroup(m *msync.MetaView, body *msync.Envelope, stream do
 		s.volatileToGroup(stream, &cmd, up)
 		return
 	}
-	s.submit(stream, cmd, up)
+	s.issue(stream, cmd, up)
 }
 
 // directed returns to whom alone a message goes: never nobody, which would mean all. Names that no user can have are left out.
@@ -120,7 +120,7 @@ func (s *session) recall(m *msync.MetaView, body *msync.Envelope, stream domain.
 		s.answer(up, domain.Result{Err: domain.Fail(domain.Busy, err)})
 		return
 	}
-	s.submit(stream, conversation.RecallMessage{
+	s.issue(stream, conversation.RecallMessage{
 		Sender: s.sender(m), To: to, Target: target, Window: s.gw.cfg.Settings.RecallWindow,
 		Ext: bytes.Clone(m.Ext), Body: bytes.Clone(m.Payload),
 	}, up)

@@ -46,6 +46,8 @@ type device struct {
 	key  deviceKey
 	keys atomic.Uint64 // the key counter: differs from frame to frame over all sockets of the device, and over restarts
 
+	counts atomic.Bool // keys is above what was stored
+
 	mu       sync.Mutex
 	sockets  int
 	attached time.Time // the last socket
@@ -64,8 +66,12 @@ type leftover struct {
 	marks map[domain.StreamID]domain.Seq
 }
 
-// keysAhead is how far ahead of use the stored key counter is. It is a prime, so that no few log-ins bring the counter round to where it was.
-const keysAhead = 10007
+// keysAhead is how far ahead of use the stored key counter is when it is written. It is a prime, so that no few starts bring the counter round
+// to where it was.
+const (
+	keysAhead = 10007
+	keysLeft  = keysAhead / 2 // with fewer the row is written again
+)
 
 // nextKey returns the key of a frame that ends at seq: seq << 16 | a counter, so that no two frames of a device have the same key. It is never
 // 0, which would be no key.
@@ -318,13 +324,22 @@ func (ds *devices) loadDevice(ctx context.Context, d *device, info *deviceInfo) 
 	if us := cell(own, deviceFirstLogin); us > 0 {
 		st.firstLogin = time.UnixMicro(int64(us))
 	}
-	for {
+	for !d.counts.Load() { // from then on it only goes up, and needs no row
 		keys, stored := d.keys.Load(), cell(own, deviceKeys)
 		if keys >= stored || d.keys.CompareAndSwap(keys, stored) {
-			break
+			d.counts.Store(true)
 		}
 	}
+	if info.is(own) && cell(own, deviceKeys) >= d.keys.Load()+keysLeft {
+		return st, nil
+	}
 	return st, ds.register(ctx, d, info, own.Found(), now)
+}
+
+// is tells whether the stored row says the same of the device.
+func (i *deviceInfo) is(r table.Row) bool {
+	return r.Found() && string(r.Cells[devicePlatform].Value) == i.platform &&
+		string(r.Cells[deviceUUID].Value) == i.uuid && string(r.Cells[deviceName].Value) == i.name
 }
 
 // register writes the device's row: its first log-in once, its key counter ahead of use.

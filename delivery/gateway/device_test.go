@@ -254,3 +254,38 @@ func TestUnderTLS(t *testing.T) {
 		require.Equal(t, "drain", reason)
 	}
 }
+
+// A device's row is written when it is new, when what it says changes, and when its process is another or its keys run out. A device that
+// only comes back writes nothing, and its keys differ all the same.
+func TestComingBackWritesNothing(t *testing.T) {
+	r := newRig(t)
+	r.register("alice", "bob")
+	wrote := func(login func()) int64 {
+		before := shared.store.devices.Load()
+		login()
+		return shared.store.devices.Load() - before
+	}
+	keys := map[uint64]bool{}
+	login := func(change ...func(*client.Options)) func() {
+		return func() {
+			d := r.dial("bob", "web", append(change, holdAcks)...)
+			eventually(t, func() bool { return len(d.received()) > 0 }, func() string { return "nothing came" })
+			for _, g := range d.received() {
+				require.False(t, keys[g.key], "the same is shown again by the same key")
+				keys[g.key] = true
+			}
+			require.NoError(t, d.Cut())
+		}
+	}
+	another := func(o *client.Options) { o.DeviceUUID = "another" }
+	r.dial("alice", "web").send("bob", "to be shown again and again")
+	require.Equal(t, int64(2), wrote(login()), "a new device")
+	for range 3 {
+		require.Zero(t, wrote(login()))
+	}
+	require.Equal(t, int64(1), wrote(login(another)), "another browser")
+	r.stop()
+	r.start()
+	require.Equal(t, int64(1), wrote(login(another)), "another process")
+	require.Zero(t, wrote(login(another)))
+}

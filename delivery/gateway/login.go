@@ -190,16 +190,17 @@ func (s *session) start(ctx context.Context) (listed int) {
 // membershipWait is how long a log-in waits for the memberships to have seen what was routed before it attached.
 const membershipWait = 100 * time.Millisecond
 
-// background runs f until it is done or the session ends. It is called with the lock held.
-func (s *session) background(f func(context.Context)) {
+// background runs f until it is done or the session ends, in which case it is not started. It is called with the lock held.
+func (s *session) background(f func(context.Context)) (started bool) {
 	if s.ended || s.closed.Load() {
-		return
+		return false
 	}
 	if s.stop == nil {
 		s.life, s.stop = context.WithCancel(context.Background())
 	}
 	life := s.life
 	s.gw.wg.Go(func() { f(life) }) // the reading goroutine is counted until the session has ended
+	return true
 }
 
 // readLater reads again what log-in could not read (first), or could not be sure of, until it succeeds.

@@ -240,9 +240,14 @@ func TestPasswordChangesDuringLogin(t *testing.T) {
 func TestSettingsValidate(t *testing.T) {
 	s := gateway.DefaultSettings()
 	require.NoError(t, s.Validate())
-	s.Window, s.MaxFrame, s.AuthTimeout, s.SendRate = 100, 1, 0, 0
+	s.Window, s.MaxFrame, s.AuthTimeout, s.SendRate, s.UnknownRetry = 100, 1, 0, 0, 15*time.Second
+	s.Origins = []string{"*", "https://app.example", "app.example"}
 	err := s.Validate()
-	for _, name := range []string{"gateway.window", "gateway.max_frame", "gateway.auth_timeout", "gateway.send_rate"} {
+	require.NotContains(t, err.Error(), "https://app.example\"")
+	for _, name := range []string{
+		"gateway.window", "gateway.max_frame", "gateway.auth_timeout", "gateway.send_rate", "gateway.unknown_retry",
+		`gateway.origins: "app.example" is not an origin`,
+	} {
 		require.ErrorContains(t, err, name)
 	}
 	_, err = gateway.New(gateway.Config{Settings: s})

@@ -3,6 +3,7 @@ package gateway
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"parley/domain"
 	"parley/schemas/msync"
 )
 
@@ -18,6 +19,7 @@ type metrics struct {
 	ack      prometheus.Histogram
 	latency  prometheus.Histogram
 	behind   *prometheus.CounterVec
+	resent   prometheus.Counter
 
 	framesIn, framesOut                           frameCounters
 	bytesIn, bytesOut                             prometheus.Counter
@@ -73,7 +75,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		ack:      histogram("ack_seconds", "Time from a command's frame to its answer."),
 		latency:  histogram("delivery_seconds", "Time from the decision of an entry to its push on a live queue."),
 		behind:   counter("behind_total", "Queues that fell behind, by reason.", "reason"),
+		resent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "parley_gateway_unknown_total", Help: "Answers of owners that left a command's outcome unknown, so that it was queued to be submitted again.",
+		}),
 	}
+	m.known()
 	frames := counter("frames_total", "Frames, by direction and command.", "direction", "command")
 	m.framesIn, m.framesOut = newFrameCounters(frames, "in"), newFrameCounters(frames, "out")
 	bytes := counter("bytes_total", "Bytes of frames, by direction.", "direction")
@@ -86,6 +92,27 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	cursors := counter("cursor_writes_total", "Writes of cursors, by outcome.", "outcome")
 	m.cursorsWritten, m.cursorsFailed = cursors.WithLabelValues("written"), cursors.WithLabelValues("failed")
 	m.cursorsNotSynced = cursors.WithLabelValues("not_synced")
-	reg.MustRegister(m.sessions, m.connects)
+	reg.MustRegister(m.sessions, m.connects, m.resent)
 	return m
+}
+
+// known makes the children of all reasons there are, so that they are 0, and not absent, before the first of each: rates and alerts need that.
+func (m *metrics) known() {
+	for _, r := range closeReasons {
+		m.closes.WithLabelValues(string(r))
+	}
+	for _, r := range []string{"origin", "draining", "max_sessions", "handshake"} {
+		m.refused.WithLabelValues(r)
+	}
+	for _, r := range []refusal{refuseExpired, refuseToken, refuseNoUser, refuseBusy, refuseResource, {name: "ok"}} {
+		m.logins.WithLabelValues(r.name)
+	}
+	for _, r := range []string{"gap", "window", "not_pulled"} {
+		m.behind.WithLabelValues(r)
+	}
+	for _, command := range []string{"SendMessage", "MarkDelivered", "MarkRead", "ReadConversation"} {
+		for _, outcome := range []domain.Code{"ok", domain.Unknown, domain.Busy, domain.Stopping, domain.Internal, domain.RateLimited} {
+			m.commands.WithLabelValues(command, string(outcome))
+		}
+	}
 }

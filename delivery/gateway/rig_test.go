@@ -81,21 +81,30 @@ type core struct {
 	wg      sync.WaitGroup
 }
 
-// slowLog is a log whose appends wait as long as the test says.
+// slowLog is a log whose appends wait as long as the test says, fail, or lose their answers.
 type slowLog struct {
 	*pebble.Log
-	delay atomic.Int64 // ns
+	delay        atomic.Int64 // ns
+	fails, loses atomic.Bool
 }
 
 func (l *slowLog) Append(ctx context.Context, p domain.Partition, b domain.Batch) (domain.Offset, error) {
 	time.Sleep(time.Duration(l.delay.Load()))
-	return l.Log.Append(ctx, p, b)
+	if l.fails.Load() {
+		return 0, errDown
+	}
+	at, err := l.Log.Append(ctx, p, b)
+	if l.loses.Load() {
+		return 0, errDown
+	}
+	return at, err
 }
 
 // brittleStore is a store that does not answer while the test says so.
 type brittleStore struct {
 	*pebble.Store
-	down atomic.Bool
+	down    atomic.Bool
+	devices atomic.Int64 // writes of devices' rows
 }
 
 var errDown = errors.New("the store does not answer")
@@ -103,6 +112,11 @@ var errDown = errors.New("the store does not answer")
 func (s *brittleStore) Write(ctx context.Context, writes []table.Write) error {
 	if s.down.Load() {
 		return errDown
+	}
+	for i := range writes {
+		if writes[i].Table == gateway.Devices {
+			s.devices.Add(1)
+		}
 	}
 	return s.Store.Write(ctx, writes)
 }

@@ -36,6 +36,12 @@ const (
 	closeDrain       closeReason = "drain" // the node stops
 )
 
+// closeReasons are all of them.
+var closeReasons = []closeReason{
+	closeClient, closeLogout, closeAuthTimeout, closeLogin, closeBusy, closeBadFrame, closeNotBinary, closeOrder, closeIdle, closeSlow,
+	closeUnacked, closeKicked, closeDrain,
+}
+
 func (r closeReason) status() websocket.StatusCode {
 	switch r {
 	case closeDrain:
@@ -54,7 +60,7 @@ func (r closeReason) status() websocket.StatusCode {
 }
 
 // session is one socket. One goroutine reads from it; pages are read by another while there are any to read; everybody else only adds
-// bytes. Lock order: session.mu, then the device's and the outbound's.
+// bytes. Lock order: session.mu, then the device's and the outbound's; session.again's is held alone.
 type session struct {
 	gw     *Gateway
 	conn   *websocket.Conn
@@ -76,6 +82,9 @@ type session struct {
 	sends   *rate.Limiter
 	app     *rate.Limiter
 	pending chan struct{} // a place for each unanswered command
+	sent    uint64        // commands, for their order
+
+	again again
 
 	mu          sync.Mutex
 	queues      map[domain.StreamID]*queue

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,6 +24,7 @@ type Settings struct {
 	UnackedTimeout time.Duration `mapstructure:"unacked_timeout"`      // something shown is not acknowledged
 	DevicesPerOS   int           `mapstructure:"devices_per_platform"` // devices of a user per platform; one more displaces the oldest
 	MaxPending     int           `mapstructure:"max_pending"`          // unanswered commands of a session; then reading from it stops
+	UnknownRetry   time.Duration `mapstructure:"unknown_retry"`        // a command of unknown outcome is submitted again for so long; clients wait 15 s
 	Window         int           `mapstructure:"window"`               // unacknowledged entries of a socket over all queues. Clients forget what they have seen after about 100
 	MaxListed      int           `mapstructure:"max_listed"`           // queues named in the first answer to UNREAD
 	Cap            int           `mapstructure:"cap"`                  // entries of a direct conversation that log-in delivers; older is history
@@ -44,7 +46,8 @@ func DefaultSettings() Settings {
 	return Settings{
 		MaxSessions: 100_000, MaxFrame: msync.MaxFrameBytes, MaxOutbound: 1 << 20,
 		AuthTimeout: 10 * time.Second, LoginTimeout: 5 * time.Second, IdleTimeout: 150 * time.Second, StallTimeout: 15 * time.Second,
-		UnackedTimeout: 20 * time.Second, DevicesPerOS: 4, MaxPending: 256, Window: 60, MaxListed: 100, Cap: 2000, GroupCap: 400,
+		UnackedTimeout: 20 * time.Second, DevicesPerOS: 4, MaxPending: 256, UnknownRetry: 10 * time.Second, Window: 60, MaxListed: 100,
+		Cap: 2000, GroupCap: 400,
 		CapAge: 7 * 24 * time.Hour, PageBytes: 256 << 10, SendRate: 100, SendBurst: 200, AppRate: 20_000,
 		MarksKept: time.Minute, CursorInterval: time.Second, CursorBatch: 30, DrainTime: 3 * time.Second,
 		RecallWindow: 2 * time.Minute,
@@ -74,9 +77,14 @@ func (s *Settings) Validate() error {
 	if s.Window > 99 {
 		errs = append(errs, fmt.Errorf("gateway.window is %d, must be below 100: clients show again what they have forgotten", s.Window))
 	}
+	if s.UnknownRetry >= clientPatience {
+		errs = append(errs, fmt.Errorf("gateway.unknown_retry is %s, must be below %s: clients wait no longer", s.UnknownRetry, clientPatience))
+	}
+	errs = append(errs, s.badOrigins()...)
 	for name, d := range map[string]time.Duration{
 		"auth_timeout": s.AuthTimeout, "login_timeout": s.LoginTimeout, "idle_timeout": s.IdleTimeout, "stall_timeout": s.StallTimeout,
 		"unacked_timeout": s.UnackedTimeout, "cap_age": s.CapAge, "marks_kept": s.MarksKept, "cursor_interval": s.CursorInterval,
+		"unknown_retry": s.UnknownRetry,
 	} {
 		if d <= 0 {
 			errs = append(errs, fmt.Errorf("gateway.%s is %s, must be above 0", name, d))
@@ -86,6 +94,19 @@ func (s *Settings) Validate() error {
 		errs = append(errs, errors.New("gateway.send_rate and gateway.app_rate must be above 0"))
 	}
 	return errors.Join(errs...)
+}
+
+// clientPatience is how long SDKs wait for an answer before they connect anew.
+const clientPatience = 15 * time.Second
+
+// badOrigins reports what no browser would send as its Origin.
+func (s *Settings) badOrigins() (errs []error) {
+	for _, o := range s.Origins {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
+			errs = append(errs, fmt.Errorf("gateway.origins: %q is not an origin such as https://example.org", o))
+		}
+	}
+	return errs
 }
 
 func (s *Settings) sendLimiter() *rate.Limiter {

@@ -27,6 +27,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 	}
+	for _, reason := range []string{"bad_stream", "no_wire_form"} {
+		m.dropped.WithLabelValues(reason) // 0, not absent, before the first
+	}
 	reg.MustRegister(routed, m.dropped, m.age)
 	return &Metrics{m}
 }

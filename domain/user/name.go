@@ -17,10 +17,16 @@ const (
 
 var errBadName = domain.Refuse(domain.BadName, "a user name has 1 to 64 characters of a-z, 0-9, '_', '-' and '.'")
 
-// FoldName returns the account that a name means: ASCII letters are folded to lower case. The error has the code BadName.
+var errDots = domain.Refuse(domain.BadName, "a user name cannot be '.' or '..'")
+
+// FoldName returns the account that a name means: ASCII letters are folded to lower case. The error has the code BadName. The names that are
+// steps in a path are refused: HTTP clients fold them away, and DELETE /users/. would become DELETE /users/, which means many users.
 func FoldName(name string) (domain.UserID, error) {
 	if name == "" || len(name) > maxName {
 		return "", errBadName
+	}
+	if name == "." || name == ".." {
+		return "", errDots
 	}
 	for i := range len(name) {
 		switch c := name[i]; {

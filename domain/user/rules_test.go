@@ -162,7 +162,7 @@ func TestFoldName(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	for name, want := range map[string]string{
 		"ann": "ann", "Ann_B-9.x": "ann_b-9.x", long: long, "A": "a",
-		"": "", long + "a": "", "a b": "", "a@b": "", "阿": "", "a/b": "", "\u212aelvin": "", "a\x00": "",
+		"": "", long + "a": "", "a b": "", "a@b": "", "阿": "", "a/b": "", "\u212aelvin": "", "a\x00": "", ".": "", "..": "", ".a": ".a", "...": "...",
 	} {
 		got, err := user.FoldName(name)
 		if string(got) != want || (want == "") != (domain.CodeOf(err) == domain.BadName) {

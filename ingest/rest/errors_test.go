@@ -328,6 +328,8 @@ func TestClientsAsTheyAre(t *testing.T) {
 	r.user("ana")
 	require.Equal(t, 200, r.do("Post", "~/token", "", map[string]any{"grant_type": "password", "username": "ana", "password": "p"}).status, "method names")
 	require.Equal(t, 200, r.do("get", "~/users/", r.token, nil).status, "a slash at the end")
+	refused(t, r.do("DELETE", "~/users/", r.token, nil), 404, "service_resource_not_found")
+	require.Equal(t, 200, r.do("GET", "~/users/ana", r.token, nil).status, "a slash at the end of DELETE, where a name should be")
 	require.Equal(t, 200, r.do("GET", "~/users?limit=10&_v=1&x=%zz;y=a+c&&=&limit2", r.token, nil).status, "values that are not encoded")
 	m := r.ok("GET", "~/users?note=a+b==&bad=%zz", nil)
 	require.Equal(t, map[string]any{"note": []any{"a+b=="}, "bad": []any{"%zz"}}, m["params"])

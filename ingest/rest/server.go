@@ -66,8 +66,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 	r.Method = strings.ToUpper(r.Method) // one SDK writes "Post" and "Delete"
 	u := *r.URL
-	u.RawPath = "" // the router sees the decoded path
-	if len(u.Path) > 1 {
+	u.RawPath = ""                                        // the router sees the decoded path
+	if len(u.Path) > 1 && r.Method != http.MethodDelete { // DELETE /users/ names no user; it must not mean many
 		u.Path = strings.TrimSuffix(u.Path, "/")
 	}
 	r.URL = &u

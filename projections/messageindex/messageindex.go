@@ -55,15 +55,21 @@ func (p *Projection) Apply(dst []table.Write, a *domain.Accepted) ([]table.Write
 		if _, ok := ev.Body.(conversation.MessageSent); !ok {
 			continue
 		}
-		dst = append(dst, table.Write{
-			Table: p.table, Partition: p.Key(ev.T).Partition, T: uint64(ev.T),
-			Cells: []table.Cell{
-				{Column: cellStream, Value: []byte(a.Commit.Stream)},
-				{Column: cellSeq, Value: binary.BigEndian.AppendUint64(nil, uint64(ev.Seq))},
-			},
-		})
+		dst = append(dst, p.write(a.Commit.Stream, ev))
 	}
 	return dst, nil
+}
+
+func (p *Projection) write(stream domain.StreamID, ev *domain.Event) table.Write {
+	// One allocation for the key and both values.
+	buf := make([]byte, 0, 16+len(stream))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(ev.T))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(ev.Seq))
+	buf = append(buf, stream...)
+	return table.Write{
+		Table: p.table, Partition: table.Key(buf[:8:8]), T: uint64(ev.T),
+		Cells: []table.Cell{{Column: cellStream, Value: buf[16:]}, {Column: cellSeq, Value: buf[8:16:16]}},
+	}
 }
 
 // Key names the row of a message.

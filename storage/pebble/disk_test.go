@@ -166,12 +166,14 @@ func TestLogFull(t *testing.T) {
 	for round := range 4 {
 		d.full.Store(false)
 		eventually(t, l, batch(fmt.Sprint(round, " room")))
+		patience := 10 * time.Second // while there is room
 		for i := range 12 {
 			if i == 4 {
 				d.full.Store(true)
+				patience = 60 * time.Millisecond
 			}
 			name := fmt.Sprint(round, "/", i)
-			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			if _, err := l.Append(ctx, 1, batch(name+" a"+filler, name+" b"+filler)); err == nil {
 				acked[name] = true
 			} else if !errors.Is(err, ErrFull) && !errors.Is(err, context.DeadlineExceeded) {
