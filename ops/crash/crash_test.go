@@ -44,6 +44,11 @@ func TestCrashBusy(t *testing.T) {
 	crash(t, plan{pairs: 30, rate: 2400, patience: answerLimit}, 5)
 }
 
+// TestCrashGroups kills while users write in several groups and directly, so that a device has several queues to catch up in.
+func TestCrashGroups(t *testing.T) {
+	crash(t, plan{pairs: 15, groups: 10, members: 6, rate: 300, patience: answerLimit}, 8)
+}
+
 func crash(t *testing.T, p plan, kills int) {
 	seed := *seedFlag
 	if seed == 0 {
@@ -68,7 +73,7 @@ func crash(t *testing.T, p plan, kills int) {
 	v := l.verdict()
 	slices.Sort(restarts)
 	t.Log("\n" + table(slices.Concat(
-		[][2]string{{"load", fmt.Sprintf("%d msg/s over %d conversations", p.rate, p.pairs)}, {"kills", fmt.Sprint(kills)}},
+		[][2]string{{"load", fmt.Sprintf("%d msg/s over %d direct conversations and %d groups of %d", p.rate, p.pairs, p.groups, p.members)}, {"kills", fmt.Sprint(kills)}},
 		v.rows(), l.rows(),
 		[][2]string{
 			{"restart, median", median(restarts).Round(time.Millisecond).String()},
@@ -92,11 +97,19 @@ func (l *load) rows() [][2]string {
 		}
 		return fmt.Sprint(n)
 	}
+	ofOutbox := func(f func(o *outbox) int) func(u *user) int {
+		return func(u *user) (n int) {
+			for _, line := range u.lines {
+				n += f(&line.out)
+			}
+			return n
+		}
+	}
 	return [][2]string{
-		{"sent again", sum(func(u *user) int { return u.out.resends })},
+		{"sent again", sum(ofOutbox(func(o *outbox) int { return o.resends }))},
 		{"delivered again, left out by the receiver", sum(func(u *user) int { return u.repeats })},
-		{"no answer in time, connected anew", sum(func(u *user) int { return u.out.timeouts })},
-		{"not written, too many waiting", sum(func(u *user) int { return u.out.skipped })},
+		{"no answer in time, connected anew", sum(ofOutbox(func(o *outbox) int { return o.timeouts }))},
+		{"not written, too many waiting", sum(ofOutbox(func(o *outbox) int { return o.skipped }))},
 		{"sessions", sum(func(u *user) int { return int(u.sessions.Load()) })},
 		{"longest pause without an answer", time.Duration(l.pause.Load()).Round(time.Millisecond).String()},
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,26 @@ func TestFigures(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r.Connected != 60 || r.Answered != 60 || r.Storm == nil || r.Storm.Failed != 0 {
+			t.Errorf("the figures do not add up: %+v", r)
+		}
+	})
+	t.Run("group", func(t *testing.T) {
+		out, err := run("group", "--groups", "2", "--members", "5", "--senders", "3", "--rate", "300", "--duration", "1s", "--warmup", "500ms", "--json")
+		var r bench.GroupReport
+		if err != nil || json.Unmarshal([]byte(out), &r) != nil {
+			t.Fatal(err)
+		}
+		if r.Sent != 450 || r.Acked != r.Sent || r.Stored != r.Sent || r.Delivered != 4*r.Sent || r.Expected != r.Delivered || r.ServerCPU <= 0 {
+			t.Errorf("the figures do not add up: %+v", r)
+		}
+	})
+	t.Run("login", func(t *testing.T) {
+		out, err := run("login", "--groups", "60", "--times", "3", "--news", "20", "--json")
+		var r bench.LoginReport
+		if err != nil || json.Unmarshal([]byte(out), &r) != nil {
+			t.Fatal(err)
+		}
+		if r.First.Listed != 60 || r.First.Server <= 0 || r.Missing != 0 || len(r.Listed) != 3 || slices.Min(r.Listed) != 20 {
 			t.Errorf("the figures do not add up: %+v", r)
 		}
 	})

@@ -5,6 +5,37 @@ import (
 	"testing"
 )
 
+// TestJudgeOfGroups holds it to judging every member of a group.
+func TestJudgeOfGroups(t *testing.T) {
+	entry := func(id uint64, author string, n int) arrival { return arrival{id: id, from: name{author, n}} }
+	history := []arrival{entry(10, "a", 0), entry(11, "b", 0), entry(12, "c", 0), entry(13, "a", 1)}
+	for _, tc := range []struct {
+		name string
+		harm func(c *side)
+		want func(v *verdict) int // the count that must not be zero; nil: no fault at all
+	}{
+		{"all is well", func(*side) {}, nil},
+		{"one member did not get it", func(c *side) { c.inbox = c.inbox[1:] }, func(v *verdict) int { return v.lost }},
+		{"one member got it twice", func(c *side) { c.inbox = append(c.inbox, c.inbox[2]) }, func(v *verdict) int { return v.doubled }},
+		{"one member saw another order", func(c *side) { c.inbox[0], c.inbox[1] = c.inbox[1], c.inbox[0] }, func(v *verdict) int { return v.misordered }},
+		{"one member finds another history", func(c *side) { c.history = c.history[1:] }, func(v *verdict) int { return v.disagreed }},
+		{"one member got what is not stored", func(c *side) { c.inbox = append(c.inbox, entry(14, "a", 2)) }, func(v *verdict) int { return v.resurrected }},
+		{"one member's message is not stored", func(c *side) { c.fates[0].ids[0] = 99 }, func(v *verdict) int { return v.lost }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := &side{user: "a", fates: []fate{{ids: []uint64{10}}, {ids: []uint64{13}}}, inbox: []arrival{history[1], history[2]}, history: history}
+			b := &side{user: "b", fates: []fate{{ids: []uint64{11}}}, inbox: []arrival{history[0], history[2], history[3]}, history: history}
+			c := &side{user: "c", fates: []fate{{ids: []uint64{12}}}, inbox: []arrival{history[0], history[1], history[3]}, history: slices.Clone(history)}
+			tc.harm(c)
+			var v verdict
+			v.judge(a, b, c)
+			if tc.want == nil && (v.faults() != 0 || v.owed != 8 || v.received != 8) || tc.want != nil && tc.want(&v) == 0 {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}
+
 // TestJudge holds the judge itself to finding each fault: without it, a test that finds nothing shows nothing.
 func TestJudge(t *testing.T) {
 	entry := func(id uint64, author string, n int) arrival { return arrival{id: id, from: name{author, n}} }

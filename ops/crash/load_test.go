@@ -2,9 +2,7 @@ package crash
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,11 +12,12 @@ import (
 	"parley/schemas/msync"
 )
 
-// load is users in pairs, each of whom writes to the other.
+// load is users in conversations, in each of which all write.
 type load struct {
 	t        *testing.T
 	accounts *bench.Accounts
-	users    []*user // 2i and 2i+1 talk to each other
+	users    []*user // 2i and 2i+1 talk to each other, groups overlap
+	groups   []string
 	every    time.Duration
 
 	stopWriting context.CancelFunc
@@ -32,8 +31,11 @@ type load struct {
 
 // plan is how much is written, and how long users wait for an answer before they connect anew.
 type plan struct {
-	pairs, rate int // conversations, messages a second over all
-	patience    time.Duration
+	pairs    int // direct conversations
+	groups   int // each of members of the same users: neighbours share half of theirs
+	members  int
+	rate     int // messages a second over all
+	patience time.Duration
 }
 
 // startLoad makes the users and lets them write.
@@ -53,13 +55,38 @@ func startLoad(t *testing.T, target *bench.Target, p plan, seed uint64) *load {
 		t.Fatal(err)
 	}
 	for i, n := range names {
-		u := newUser(target.App, target.WS, n, names[i^1], tokens[i], seed+uint64(i))
+		u := newUser(target.App, target.WS, n, tokens[i], seed+uint64(i))
 		u.onAck, u.patience = l.onAck, p.patience
+		u.lines = append(u.lines, &line{to: names[i^1], domain: msync.UserDomain})
 		l.users = append(l.users, u)
+	}
+	for i := range p.groups {
+		if err := l.gather(i, p.members); err != nil {
+			t.Fatal(err)
+		}
 	}
 	l.lastAck.Store(time.Now().UnixNano())
 	l.start()
 	return l
+}
+
+// gather makes a group.
+func (l *load) gather(i, members int) error {
+	var names []string
+	var in []*user
+	for k := range members {
+		u := l.users[(i*members/2+k)%len(l.users)]
+		in, names = append(in, u), append(names, u.name)
+	}
+	id, err := l.accounts.NewGroup(l.t.Context(), fmt.Sprintf("crash %d", i), names[0], names[1:])
+	if err != nil {
+		return err
+	}
+	l.groups = append(l.groups, id)
+	for _, u := range in {
+		u.lines = append(u.lines, &line{to: id, domain: msync.GroupDomain})
+	}
+	return nil
 }
 
 func (l *load) start() {
@@ -101,8 +128,10 @@ func (l *load) drain(limit time.Duration) {
 	for before, quiet := -1, time.Now(); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		answered, arrived := true, 0
 		for _, u := range l.users {
-			answered = answered && u.out.empty()
-			arrived += len(u.arrived())
+			for _, line := range u.lines {
+				answered = answered && line.out.empty()
+				arrived += len(u.arrived(line))
+			}
 		}
 		if !answered || arrived != before {
 			before, quiet = arrived, time.Now()
@@ -117,11 +146,9 @@ func (l *load) drain(limit time.Duration) {
 // acked returns how many messages have a positive answer.
 func (l *load) acked() (n int) {
 	for _, u := range l.users {
-		u.out.mu.Lock()
-		for i := range u.out.fates {
-			n += min(len(u.out.fates[i].ids), 1)
+		for _, line := range u.lines {
+			n += line.out.acked()
 		}
-		u.out.mu.Unlock()
 	}
 	return n
 }
@@ -129,73 +156,42 @@ func (l *load) acked() (n int) {
 // verdict judges everything. The load must have been drained and stopped.
 func (l *load) verdict() *verdict {
 	v := &verdict{}
-	sides := make([]side, len(l.users))
+	var order []string // conversations, direct ones by their first user
+	sides := map[string][]*side{}
 	for i, u := range l.users {
-		history, err := l.history(u)
-		if err != nil {
-			l.t.Fatalf("history of %s: %v", u.name, err)
+		for _, line := range u.lines {
+			history, err := l.history(u, line)
+			if err != nil {
+				l.t.Fatalf("history of %s with %s: %v", u.name, line.to, err)
+			}
+			conversation := line.to
+			if line.domain == msync.UserDomain {
+				conversation = l.users[i&^1].name
+			}
+			if sides[conversation] == nil {
+				order = append(order, conversation)
+			}
+			sides[conversation] = append(sides[conversation], &side{user: u.name, fates: line.out.fates, inbox: u.arrived(line), history: history})
 		}
-		sides[i] = side{user: u.name, fates: u.out.fates, inbox: u.arrived(), history: history}
 		for _, p := range u.problems {
 			l.t.Error(p)
 		}
 	}
-	for i := 0; i < len(sides); i += 2 {
-		v.judge(&sides[i], &sides[i+1])
+	for _, c := range order {
+		v.judge(sides[c]...)
 	}
 	return v
 }
 
-// maxPages bounds the reading of one history.
-const maxPages = 400
-
 // history reads all of a user's conversation as the SDK does, oldest first.
-func (l *load) history(u *user) (out []arrival, err error) {
-	cursor := "-1"
-	for range maxPages {
-		var answer struct {
-			Data struct {
-				Msgs []struct {
-					Msg string `json:"msg"`
-				} `json:"msgs"`
-				NextKey string `json:"next_key"`
-				IsLast  bool   `json:"is_last"`
-			} `json:"data"`
+func (l *load) history(u *user, in *line) (out []arrival, err error) {
+	err = l.accounts.History(l.t.Context(), u.name, u.token, in.queue(), func(m msync.MetaView) error {
+		from, _, ok := parseText(m.Payload)
+		if !ok || string(m.From.Name) != from.author {
+			return fmt.Errorf("entry %d from %q is none of this test", m.ID, m.From.Name)
 		}
-		body := map[string]any{"queue": u.peer + "@easemob.com", "start": cursor, "end": -1, "pull_number": 50, "is_positive": true}
-		if err := l.accounts.Call(l.t.Context(), http.MethodPost, "/users/"+u.name+"/messageroaming", u.token, body, &answer); err != nil {
-			return nil, err
-		}
-		for _, m := range answer.Data.Msgs {
-			a, err := decode(m.Msg)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, a)
-		}
-		if answer.Data.IsLast {
-			return out, nil
-		}
-		if answer.Data.NextKey == cursor {
-			return nil, fmt.Errorf("page after %s ends where it began", cursor)
-		}
-		cursor = answer.Data.NextKey
-	}
-	return nil, fmt.Errorf("more than %d pages", maxPages)
-}
-
-func decode(text string) (arrival, error) {
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return arrival{}, err
-	}
-	m, err := msync.DecodeMeta(b)
-	if err != nil {
-		return arrival{}, err
-	}
-	from, ok := parseText(m.Payload)
-	if !ok || string(m.From.Name) != from.author {
-		return arrival{}, fmt.Errorf("entry %d from %q is none of this test", m.ID, m.From.Name)
-	}
-	return arrival{id: m.ID, from: from}, nil
+		out = append(out, arrival{id: m.ID, from: from})
+		return nil
+	})
+	return out, err
 }

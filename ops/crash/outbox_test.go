@@ -152,3 +152,13 @@ func (o *outbox) empty() bool {
 	defer o.mu.Unlock()
 	return len(o.queue) == 0
 }
+
+// acked returns how many messages have a positive answer.
+func (o *outbox) acked() (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.fates {
+		n += min(len(o.fates[i].ids), 1)
+	}
+	return n
+}

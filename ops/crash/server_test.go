@@ -87,11 +87,23 @@ func newServer(t *testing.T, bin, data string, env ...string) *server {
 		_ = log.Close()
 	})
 	s.start()
-	s.target, err = bench.ReadTarget(filepath.Join(data, "dev.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.readTarget(filepath.Join(data, "dev.json"))
 	return s
+}
+
+// readTarget reads what the first life writes a moment after it is ready.
+func (s *server) readTarget(file string) {
+	s.t.Helper()
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		target, err := bench.ReadTarget(file)
+		if err == nil {
+			s.target = target
+			return
+		}
+		if !errors.Is(err, os.ErrNotExist) || time.Since(begin) > startLimit {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 func freeAddr(t *testing.T) string {

@@ -22,23 +22,33 @@ const answerLimit = 15 * time.Second
 // user is an account on one device, which behaves as the SDKs do: it comes back with the same resource, sends again what has no answer
 // with the same client id and payload, and leaves out entries whose id is among its last 100.
 type user struct {
-	app, ws    string
-	name, peer string
-	token      msync.Token
-	seed       uint64
-	out        outbox
-	wake       chan struct{}
-	lastID     atomic.Uint64
-	sessions   atomic.Int64
-	onAck      func() // called at each positive answer
-	patience   time.Duration
+	app, ws  string
+	name     string
+	token    msync.Token
+	seed     uint64
+	lines    []*line // written to in turn
+	turn     int     // owned by writeEvery
+	wake     chan struct{}
+	lastID   atomic.Uint64
+	sessions atomic.Int64
+	onAck    func() // called at each positive answer
+	patience time.Duration
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards what follows, and the lines' inboxes
 	seen     []uint64   // the last 100 ids, over all sessions
-	inbox    []arrival
-	repeats  int // left out, because their id was among the last 100
+	repeats  int        // left out, because their id was among the last 100
 	problems []string
 }
+
+// line is a user's end of a conversation.
+type line struct {
+	to, domain string // the other user, or the group
+	out        outbox
+	inbox      []arrival
+}
+
+// queue is the conversation's name in history.
+func (l *line) queue() string { return l.to + "@" + l.domain }
 
 // arrival is an entry that reached the app.
 type arrival struct {
@@ -46,16 +56,22 @@ type arrival struct {
 	from name
 }
 
-func newUser(app, ws, who, peer string, token msync.Token, seed uint64) *user {
-	u := &user{app: app, ws: ws, name: who, peer: peer, token: token, seed: seed, wake: make(chan struct{}, 1), onAck: func() {}, patience: answerLimit}
+func newUser(app, ws, who string, token msync.Token, seed uint64) *user {
+	u := &user{app: app, ws: ws, name: who, token: token, seed: seed, wake: make(chan struct{}, 1), onAck: func() {}, patience: answerLimit}
 	u.lastID.Store(uint64(time.Now().UnixMilli()))
 	return u
 }
 
-// write makes a message now, whether connected or not.
+// write makes a message now in the conversation whose turn it is, whether connected or not.
 func (u *user) write() {
-	u.out.write(u.lastID.Add(1), func(n int) []byte {
-		body, err := client.TextBody(u.name, u.peer, fmt.Sprintf("crash %s %d.", u.name, n), nil)
+	l := u.lines[u.turn%len(u.lines)]
+	u.turn++
+	l.out.write(u.lastID.Add(1), func(n int) []byte {
+		text := fmt.Sprintf("crash %s %d to %s.", u.name, n, l.to)
+		body, err := client.TextBody(u.name, l.to, text, nil)
+		if l.domain == msync.GroupDomain {
+			body, err = client.GroupTextBody(u.name, l.to, text)
+		}
 		if err != nil {
 			panic(err) // the text is ours
 		}
@@ -89,7 +105,9 @@ func (u *user) run(ctx context.Context) {
 	for session := 1; ctx.Err() == nil; session++ {
 		err := u.session(ctx, session)
 		u.judge(err)
-		u.out.abandon(func() bool { return dice.IntN(10) == 0 })
+		for _, l := range u.lines {
+			l.out.abandon(func() bool { return dice.IntN(10) == 0 })
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Duration(30+dice.IntN(120)) * time.Millisecond):
@@ -136,55 +154,66 @@ func (u *user) session(ctx context.Context, session int) error {
 			return c.Err()
 		case <-u.wake:
 		case <-tick.C:
-			if u.out.overdue(session, u.patience) {
-				return errors.New("no answer")
+			for _, l := range u.lines {
+				if l.out.overdue(session, u.patience) {
+					return errors.New("no answer")
+				}
 			}
 		}
 	}
 }
 
-// flush sends all that has not been sent in this session.
+// flush sends all that has not been sent in this session, the conversations in turn.
 func (u *user) flush(ctx context.Context, c *client.Client, session int) error {
-	for {
-		w, ok := u.out.next(session)
-		if !ok {
-			return nil
-		}
-		o := msync.Outgoing{ID: w.id, To: u.peer, Payload: w.payload, NS: msync.Meta_CHAT}
-		_, err := c.SendAsync(context.WithoutCancel(ctx), o, func(a client.Ack, err error) { u.onAnswer(w.n, &a, err) })
-		if err != nil {
-			return err
+	for sent := true; sent; {
+		sent = false
+		for _, l := range u.lines {
+			w, ok := l.out.next(session)
+			if !ok {
+				continue
+			}
+			sent = true
+			o := msync.Outgoing{ID: w.id, To: l.to, ToDomain: l.domain, Payload: w.payload, NS: msync.Meta_CHAT}
+			_, err := c.SendAsync(context.WithoutCancel(ctx), o, func(a client.Ack, err error) { u.onAnswer(l, w.n, &a, err) })
+			if err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
-func (u *user) onAnswer(n int, a *client.Ack, err error) {
+func (u *user) onAnswer(l *line, n int, a *client.Ack, err error) {
 	switch {
 	case err != nil: // the session has ended: no answer
 	case a.Code == msync.Status_OK:
-		u.out.acknowledge(n, a.ServerID)
+		l.out.acknowledge(n, a.ServerID)
 		u.onAck()
 	case a.Code == msync.Status_FAIL && a.Reason == "internal": // an unknown outcome: the same once more, a little later
-		time.AfterFunc(300*time.Millisecond, func() { u.out.again(n); u.nudge() })
+		time.AfterFunc(300*time.Millisecond, func() { l.out.again(n); u.nudge() })
 	default:
-		u.out.refuse(n, fmt.Sprintf("%v %s", a.Code, a.Reason))
+		l.out.refuse(n, fmt.Sprintf("%v %s", a.Code, a.Reason))
 	}
 }
 
 // text finds a message of this test in a body.
-var text = regexp.MustCompile(`crash ([\w-]+) (\d+)\.`)
+var text = regexp.MustCompile(`crash ([\w-]+) (\d+) to ([\w-]+)\.`)
 
-func parseText(body []byte) (name, bool) {
+// parseText returns who wrote it and to whom.
+func parseText(body []byte) (from name, to string, ok bool) {
 	m := text.FindSubmatch(body)
 	if m == nil {
-		return name{}, false
+		return name{}, "", false
 	}
 	n, err := strconv.Atoi(string(m[2]))
-	return name{string(m[1]), n}, err == nil
+	return name{string(m[1]), n}, string(m[3]), err == nil
 }
 
 // onMeta is called for each entry that the client's own filter, which ends with its session, lets through.
 func (u *user) onMeta(d client.Delivery) {
+	if d.Meta.NS == msync.Meta_MUC {
+		return // news of a group itself, which nobody here writes
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if slices.Contains(u.seen, d.Meta.ID) {
@@ -194,17 +223,32 @@ func (u *user) onMeta(d client.Delivery) {
 	if u.seen = append(u.seen, d.Meta.ID); len(u.seen) > 100 {
 		u.seen = u.seen[1:]
 	}
-	from, ok := parseText(d.Meta.Payload)
-	if !ok || from.author != u.peer || string(d.Meta.From.Name) != u.peer {
-		u.problems = append(u.problems, fmt.Sprintf("%s: entry %d of %q is none of this test", u.name, d.Meta.ID, d.Meta.From.Name))
+	from, to, ok := parseText(d.Meta.Payload)
+	l := u.line(&d, from.author, to)
+	if !ok || l == nil || from.author == u.name || string(d.Meta.From.Name) != from.author {
+		u.problems = append(u.problems, fmt.Sprintf("%s: entry %d of %q in the queue %s is none of this test", u.name, d.Meta.ID, d.Meta.From.Name, d.Queue.Name))
 		return
 	}
-	u.inbox = append(u.inbox, arrival{id: d.Meta.ID, from: from})
+	l.inbox = append(l.inbox, arrival{id: d.Meta.ID, from: from})
+}
+
+// line returns the conversation of an entry, nil when its queue is none or another than the text says.
+func (u *user) line(d *client.Delivery, author, to string) *line {
+	for _, l := range u.lines {
+		says := to == l.to
+		if l.domain == msync.UserDomain {
+			says = to == u.name && author == l.to
+		}
+		if says && string(d.Queue.Name) == l.to && string(d.Queue.Domain) == l.domain {
+			return l
+		}
+	}
+	return nil
 }
 
 // arrived returns what has reached the app so far.
-func (u *user) arrived() []arrival {
+func (u *user) arrived(l *line) []arrival {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return slices.Clone(u.inbox)
+	return slices.Clone(l.inbox)
 }
