@@ -167,6 +167,27 @@ export const steps = [
     },
   },
   {
+    id: 'recall-last-in-list',
+    features: ['LIF-07', 'CNV-01'],
+    run: async (t) => {
+      const { id, owner, one } = await company(t);
+      const ids = [];
+      for (const msg of ['first', 'second', 'third']) ids.push((await say(owner, id, msg)).serverMsgId);
+      await hears(one, id, 'third');
+      const last = async () => (await one.invoke('getServerConversations', { pageSize: 10, cursor: '' })).data.conversations.find((c) => c.conversationId === id)?.lastMessage;
+      await until(async () => (await last())?.msg === 'third', 'the last text in the list of conversations', 4000);
+      await recallInGroup(owner, id, ids[2]);
+      await until(async () => (await last())?.msg !== 'third', 'the recalled text to leave the list of conversations', 4000);
+      await say(owner, id, 'fourth');
+      await until(async () => (await last())?.msg === 'fourth', 'the next text in the list of conversations', 4000);
+      await recallInGroup(owner, id, ids[0]);
+      await one.wait('onRecallMessage', (e) => e.mid === ids[0]);
+      await sleep(300);
+      equal((await last())?.msg, 'fourth', 'the last text after the recall of an older one');
+      await until(async () => (await past(one, id)).all.length === 2, 'history of two');
+    },
+  },
+  {
     id: 'recall-group',
     features: ['LIF-07', 'GRP-09', 'HIS-01'],
     run: async (t) => {

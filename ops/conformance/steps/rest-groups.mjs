@@ -96,6 +96,32 @@ export const steps = [
     },
   },
   {
+    id: 'rest-group-joined',
+    features: ['GRP-21', 'R100', 'R101', 'R148'],
+    run: async (t) => {
+      const [a, b] = await t.users('a', 'b');
+      const ids = [];
+      for (const groupname of ['one', 'two', 'three']) ids.push(await foundRest(t, a, [b], { groupname }));
+      const page = (path, number) => t.rest.call('GET', `${path}?pagesize=2&pagenum=${number}`);
+      for (const [path, list, id] of [[`/users/${b.name}/joined_chatgroups`, 'data', 'groupid'], [`/chatgroups/user/${b.name}`, 'entities', 'groupId']]) {
+        const pages = [await page(path, 0), await page(path, 1), await page(path, 2)];
+        equal(pages.map((p) => p[list].length), [2, 1, 0], `groups on each page of two of ${path}, counted from 0`);
+        equal(pages.flatMap((p) => p[list].map((g) => g[id])).sort(), [...ids].sort(), `groups of ${path}`);
+      }
+      const { entities, total } = await page(`/chatgroups/user/${b.name}`, 0);
+      equal([total, entities[0].permission ?? entities[0].role, entities[0].affiliations_count, entities[0].owner], [3, 'member', 2, a.name], 'total, and role, members and owner of the first');
+      equal((await t.rest.call('GET', `/chatgroups/user/${b.name}/joined_count`)).data, 3, 'joined_count');
+      await t.rest.call('DELETE', `/chatgroups/${ids[0]}`);
+      await t.rest.call('DELETE', `/chatgroups/${ids[1]}/users/${b.name}`);
+      equal((await t.rest.call('GET', `/users/${b.name}/joined_chatgroups`)).data.map((g) => g.groupid), [ids[2]], 'the group that is left');
+      await statuses(t, {
+        'an unknown user': [404, 'GET', '/users/never-registered/joined_chatgroups'],
+        'a page size of 0': [400, 'GET', `/users/${b.name}/joined_chatgroups?pagesize=0&pagenum=0`],
+        'a page number below 0': [400, 'GET', `/users/${b.name}/joined_chatgroups?pagesize=2&pagenum=-1`],
+      });
+    },
+  },
+  {
     id: 'rest-group-govern',
     features: ['GRP-07', 'GRP-08', 'GRP-09', 'GRP-10', 'R103', 'R104', 'R105', 'R120', 'R121', 'R122'],
     run: async (t) => {
@@ -139,6 +165,7 @@ export const steps = [
       const [a, b, s] = await t.users('a', 'b', 's');
       const [A, B] = await Promise.all([t.login(a), t.login(b)]);
       const id = await foundRest(t, a, [b], { public: false });
+      await Promise.all([learns(A, id, 'memberPresence'), learns(B, id, 'directJoined')]);
       const [byMember, byStranger, byOwner] = await Promise.all([b, s, a].map((user) => t.rest.userToken(user.name)));
       await statuses(t, {
         'a change by a member': [403, 'PUT', `/chatgroups/${id}`, { groupname: 'x' }],
