@@ -84,13 +84,13 @@ type OwnerChanged struct {
 	Owner domain.UserID
 }
 
-// AdminAdded says that a member became an admin. An entry for all.
+// AdminAdded says that a member became an admin. An entry for that member: clients take it for their own promotion.
 type AdminAdded struct {
 	By   Doer
 	User domain.UserID
 }
 
-// AdminRemoved says that an admin became a plain member. An entry for all.
+// AdminRemoved says that an admin became a plain member. An entry for that member: on the wire it does not say who.
 type AdminRemoved struct {
 	By   Doer
 	User domain.UserID

@@ -28,6 +28,10 @@ func seesInGroup(ev *domain.Event, u domain.UserID, r domain.Resource) bool {
 		return slices.Contains(b.Audience, u)
 	case InvitationAnswered:
 		return b.Inviter == u
+	case AdminAdded:
+		return b.User == u && !b.By.did(u, r)
+	case AdminRemoved:
+		return b.User == u && !b.By.did(u, r)
 	case JoinAnswered, UsersInvited, ShieldSet, MemberAdded:
 		return false
 	default:
@@ -91,6 +95,10 @@ func GroupAudience(ev *domain.Event) (users []domain.UserID, all bool) {
 		return []domain.UserID{b.By}, false
 	case JoinRequested:
 		return b.Audience, false
+	case AdminAdded:
+		return []domain.UserID{b.User}, false
+	case AdminRemoved:
+		return []domain.UserID{b.User}, false
 	case InvitationAnswered:
 		if b.Inviter == "" {
 			return nil, false

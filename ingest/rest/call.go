@@ -83,10 +83,11 @@ func decoded(s string) string {
 
 // param returns the first value of a name in the query, "" when it is not there.
 func (c *call) param(name string) string {
-	if v := c.query[name]; len(v) > 0 {
-		return v[0]
+	v := c.query[name]
+	if len(v) == 0 || v[0] == "undefined" || v[0] == "null" { // how the SDKs write a parameter that they were not given
+		return ""
 	}
-	return ""
+	return v[0]
 }
 
 // limit reads a page's size: otherwise when it is not there, at most most.

@@ -42,6 +42,7 @@ var (
 	tooManyGroups   = failure{403, "forbidden_op", "EasemobForbiddenOpException", "the user has joined too many groups!", 0}
 	tooManyMembers  = failure{403, "forbidden_op", "EasemobForbiddenOpException", "members size is greater than max user size !", 0}
 	noRecall        = failure{403, "message_recall_error", "EasemobMessageRecallException", "not_found msg", 0}
+	noGroupHistory  = failure{404, "resource_not_found", "EasemobResourceNotFoundException", "the user is not in this group", 60003}
 	noPath          = failure{404, "service_resource_not_found", "EasemobResourceNotFoundException", "this path is not offered", 0}
 	noMethod        = failure{405, "method_not_allowed", "EasemobMethodNotAllowedException", "this path does not take the method", 0}
 	tooLargeBody    = failure{413, "request_entity_too_large", "EasemobRequestEntityTooLargeException", "the body is too large", 0}

@@ -78,9 +78,9 @@ func (c *call) groupsPage(public bool) (page []Group, next string, err error) {
 	}
 }
 
-// myGroups reads the page of a user's groups that the query asks for, counted from 0, and how many the user has. Without a page's size and
-// number it is all of them.
-func (c *call) myGroups() (page []*group, total int, err error) {
+// myGroups reads the page of a user's groups that the query asks for, counted from first, and how many the user has. Without a page's size
+// and number it is all of them.
+func (c *call) myGroups(first int) (page []*group, total int, err error) {
 	u, err := c.user()
 	if err != nil {
 		return nil, 0, err
@@ -97,12 +97,13 @@ func (c *call) myGroups() (page []*group, total int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	number := 0
+	number := first
 	if s := c.param("pagenum"); s != "" {
 		if number, err = strconv.Atoi(s); err != nil || number < 0 {
 			return nil, 0, illegalArgument.say("pagenum must be a whole number from 0")
 		}
 	}
+	number = max(number-first, 0)
 	from := len(groups)
 	if number <= len(groups)/size {
 		from = number * size
@@ -112,9 +113,13 @@ func (c *call) myGroups() (page []*group, total int, err error) {
 
 const defaultJoined = 5
 
-// joinedGroups is GET /users/{u}/joined_chatgroups. The SDKs tell its answer by the uri.
+// joinedGroups is GET /users/{u}/joined_chatgroups. The SDKs tell its answer by the uri, and count its pages from 1; back ends count from 0.
 func (c *call) joinedGroups() error {
-	page, _, err := c.myGroups()
+	first := 1
+	if c.who.admin {
+		first = 0
+	}
+	page, _, err := c.myGroups(first)
 	if err != nil {
 		return err
 	}
@@ -148,7 +153,7 @@ type joinedEntity struct {
 
 // joinedEntities is GET /chatgroups/user/{u}.
 func (c *call) joinedEntities() error {
-	page, total, err := c.myGroups()
+	page, total, err := c.myGroups(0)
 	if err != nil {
 		return err
 	}
@@ -166,7 +171,7 @@ func (c *call) joinedEntities() error {
 
 // joinedCount is GET /chatgroups/user/{u}/joined_count.
 func (c *call) joinedCount() error {
-	_, total, err := c.myGroups()
+	_, total, err := c.myGroups(0)
 	if err != nil {
 		return err
 	}

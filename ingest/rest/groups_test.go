@@ -277,10 +277,12 @@ func TestJoinedGroups(t *testing.T) {
 		}
 		return out
 	}
-	m := r.do("GET", "~/users/bo/joined_chatgroups?pagenum=0&pagesize=3", bo, nil)
-	require.Equal(t, ids[2:5], names(m))
+	m := r.do("GET", "~/users/bo/joined_chatgroups?pagenum=1&pagesize=3", bo, nil)
+	require.Equal(t, ids[2:5], names(m), "the SDKs count from 1")
+	require.Equal(t, ids[2:5], names(r.do("GET", "~/users/bo/joined_chatgroups?pagenum=0&pagesize=3", bo, nil)), "0 is 1")
+	require.Equal(t, ids[5:], names(r.do("GET", "~/users/bo/joined_chatgroups?pagenum=1&pagesize=3", r.token, nil)), "back ends count from 0")
 	require.Contains(t, m.json["uri"], "joined_chatgroups", "the SDKs search it")
-	require.Equal(t, ids[5:], names(r.do("GET", "~/users/bo/joined_chatgroups?pagenum=1&pagesize=3", bo, nil)))
+	require.Equal(t, ids[5:], names(r.do("GET", "~/users/bo/joined_chatgroups?pagenum=2&pagesize=3", bo, nil)))
 	require.Empty(t, names(r.do("GET", "~/users/bo/joined_chatgroups?pagenum=9223372036854775807&pagesize=3", bo, nil)))
 	require.Equal(t, ids[2:], names(r.do("GET", "~/users/bo/joined_chatgroups", bo, nil)), "all")
 	require.Equal(t, ids[2:], names(r.do("GET", "~/users/bo/joined_chatgroups?pagenum=0", bo, nil)))
