@@ -152,7 +152,7 @@ func TestRefusals(t *testing.T) {
 		"no queue":            {"POST", "~/users/ana/messageroaming", user, "{}", 400, "illegal_argument", ""},
 		"foreign queue":       {"POST", "~/users/ana/messageroaming", user, `{"queue":"bo@example.org"}`, 400, "illegal_argument", ""},
 		"queue of a bad name": {"POST", "~/users/ana/messageroaming", user, `{"queue":"a/b@easemob.com"}`, 400, "illegal_argument", ""},
-		"group's queue":       {"POST", "~/users/ana/messageroaming", user, `{"queue":"1@conference.easemob.com"}`, 403, "forbidden_op", ""},
+		"group's queue":       {"POST", "~/users/ana/messageroaming", user, `{"queue":"1@conference.easemob.com"}`, 404, "resource_not_found", "the user is not in this group"},
 		"start of letters":    {"POST", "~/users/ana/messageroaming", user, `{"queue":"bo@easemob.com","start":"abc"}`, 400, "illegal_argument", ""},
 		"start is a fraction": {"POST", "~/users/ana/messageroaming", user, `{"queue":"bo@easemob.com","start":1.5}`, 400, "illegal_argument", ""},
 		"page of nothing":     {"POST", "~/users/ana/messageroaming", user, `{"queue":"bo@easemob.com","pull_number":0}`, 400, "illegal_argument", ""},
