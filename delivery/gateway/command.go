@@ -226,7 +226,8 @@ func (s *session) sendVolatile(stream domain.StreamID, cmd conversation.Command,
 		body = conversation.MessageRead{
 			By: c.Sender.User, ByResource: c.Sender.Resource, To: c.To.User, Message: c.Message, Body: c.Body,
 		}
-	case conversation.ReadConversation:
+	default: // only these are volatile
+		s.refuse(up, domain.Refuse(domain.Unsupported, "this is not offered online only"))
 		return
 	}
 	t := s.gw.NextT()

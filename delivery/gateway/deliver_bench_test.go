@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"net/http/httptest"
 	"runtime"
@@ -47,7 +46,7 @@ func newReceiver(tb testing.TB) *receiver {
 	go func() {
 		buf := make([]byte, 4096)
 		for {
-			_, from, err := conn.Reader(context.Background())
+			_, from, err := conn.Reader(tb.Context())
 			if err != nil {
 				return
 			}

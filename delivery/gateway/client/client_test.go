@@ -247,3 +247,20 @@ func TestServerThatGoesEndsTheSession(t *testing.T) {
 	require.NotErrorIs(t, c.Err(), ErrClosed)
 	require.NoError(t, c.Close())
 }
+
+func TestSendGroupText(t *testing.T) {
+	c := dial(t, serve(t, func(p *peer) {
+		p.hello()
+		s := p.sync()
+		assert.Equal(p.t, "77", string(s.Meta.To.Name))
+		assert.Equal(p.t, msync.GroupDomain, string(s.Meta.To.Domain))
+		e, err := msync.ScanBody(s.Meta.Payload)
+		assert.NoError(p.t, err)
+		assert.Equal(p.t, msync.MessageBody_GROUPCHAT, e.Type)
+		assert.Equal(p.t, "77", string(e.To.Name))
+		p.send(msync.AppendAck(nil, &msync.Ack{MetaID: s.Meta.ID, ServerID: 5, Timestamp: 1}))
+	}))
+	ack, err := c.SendGroupText(within(t), "77", "hi")
+	require.NoError(t, err)
+	require.Equal(t, uint64(5), ack.ServerID)
+}
