@@ -122,6 +122,7 @@ export const steps = [
       await waiting;
       await until(() => B.texts().length >= 10, '10 messages after the stall');
       sequence(B.texts(a.name), texts(10, 'slow'), 'what the slow client saw');
+      await A.wait('onTextMessage');
       equal(A.texts(b.name), ['slow'], 'what the other side saw');
       equal(B.count('onConnected'), 1, 'connects: the stall was short');
     },
