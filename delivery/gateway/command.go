@@ -204,7 +204,7 @@ func (s *session) volatile(m *msync.MetaView, body *msync.Envelope) bool {
 // sendVolatile shows a message to who is online now, and answers.
 func (s *session) sendVolatile(stream domain.StreamID, cmd conversation.Command, up *upward) {
 	var body domain.Body
-	switch c := cmd.(type) {
+	switch c := domain.Command(cmd).(type) {
 	case conversation.SendMessage:
 		if c.To.Incarnation == 0 {
 			s.refuse(up, domain.Refuse(domain.UserNotFound, ""))

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"net/http/httptest"
 	"runtime"
@@ -43,10 +44,11 @@ func newReceiver(tb testing.TB) *receiver {
 	conn.SetReadLimit(1 << 20)
 	r := &receiver{stream: domain.GroupStream("org#app", "7")}
 	r.parsed, _ = r.stream.Parse()
+	live := context.WithoutCancel(tb.Context()) // what cannot end costs nothing a frame
 	go func() {
 		buf := make([]byte, 4096)
 		for {
-			_, from, err := conn.Reader(tb.Context())
+			_, from, err := conn.Reader(live)
 			if err != nil {
 				return
 			}
