@@ -24,5 +24,5 @@ func validAppPart(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= maxAppPart
+	return s != "" && s != "." && s != ".." && len(s) <= maxAppPart // HTTP clients fold dots out of paths
 }

@@ -27,6 +27,7 @@ func (n *node) buildEdge(ctx context.Context) error {
 	if err := n.ensureDev(ctx); err != nil {
 		return err
 	}
+	n.boundConnections()
 	n.users = directory.New()
 	n.router = router.New(n.users, n.owners.Partitions(), router.NewMetrics(n.reg))
 	var err error

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -38,8 +39,9 @@ func newEdge(ctx context.Context, n *node, rest, adminAPI http.Handler) (*edge, 
 	if err != nil {
 		return e, fmt.Errorf("trusted_proxies: %w", err)
 	}
-	e.apiServer = server(trusted.handler(apiHandler(rest, n.gateway)))
-	e.adminServer = server(e.adminHandler(adminAPI))
+	e.apiServer = server(trusted.handler(apiHandler(rest, n.gateway)), n.log)
+	e.apiServer.ConnState = newHTTPConns(n.maxHTTP, n.reg).note
+	e.adminServer = server(e.adminHandler(adminAPI), n.log)
 	if n.cfg.TLS.Cert != "" {
 		cert, err := tls.LoadX509KeyPair(n.cfg.TLS.Cert, n.cfg.TLS.Key)
 		if err != nil {
@@ -51,11 +53,12 @@ func newEdge(ctx context.Context, n *node, rest, adminAPI http.Handler) (*edge, 
 }
 
 // server speaks HTTP/1.1 only: a WebSocket cannot be opened on a connection on which HTTP/2 was agreed.
-func server(h http.Handler) *http.Server {
+func server(h http.Handler, log *slog.Logger) *http.Server {
 	only := new(http.Protocols)
 	only.SetHTTP1(true)
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, Protocols: only,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 

@@ -58,6 +58,7 @@ type node struct {
 	gateway  *gateway.Gateway
 	edge     *edge
 	dev      devInfo
+	maxHTTP  int // connections of clients that are not WebSockets; 0: no bound
 
 	mu     sync.Mutex
 	halted map[string]error // parts that have ended and should not have

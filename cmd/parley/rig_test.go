@@ -133,8 +133,13 @@ type served struct {
 // launch starts `parley serve` with these arguments. It is killed with the test, if it still runs.
 func launch(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
-	s := &served{t: t, exited: make(chan struct{})}
-	s.cmd = exec.Command(binary(t), append([]string{"serve"}, args...)...)
+	return run(t, env, exec.Command(binary(t), append([]string{"serve"}, args...)...))
+}
+
+// run starts a command that becomes `parley serve`.
+func run(t *testing.T, env []string, cmd *exec.Cmd) *served {
+	t.Helper()
+	s := &served{t: t, cmd: cmd, exited: make(chan struct{})}
 	s.cmd.Env, s.cmd.Dir = append(os.Environ(), env...), t.TempDir()
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.log
 	s.began = time.Now()

@@ -168,10 +168,13 @@ go_memstats_heap_inuse_bytes 3e+07
 go_memstats_stack_inuse_bytes 1e+06
 parley_shard_tail_commits{partition="0"} 40
 parley_shard_tail_commits{partition="1"} 2
+parley_gateway_login_seconds_bucket{le="0.1"} 9
+parley_gateway_login_seconds_sum 0.25
+parley_gateway_login_seconds_count 3
 parley_other{a="b c"} 1
 `
 	got, err := readSample(strings.NewReader(text))
-	want := sample{cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000, tail: 42}
+	want := sample{cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000, tail: 42, logins: 3, login: 250 * time.Millisecond}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -44,11 +44,22 @@ type member struct {
 
 	got      tray
 	arrived  atomic.Int64
-	quarters [4]histogram // from the scheduled time to the arrival, by quarter of the measured time
+	lastAt   time.Duration // when the last arrival was, from the start
+	quarters [4]histogram  // from the scheduled time to the arrival, by quarter of the measured time
 }
 
+func bareCrowd(h *hot, index int) *crowd {
+	return &crowd{h: h, index: index, ids: make([]atomic.Uint64, h.cfg.Senders*h.cfg.perSender()), stored: newTray(&h.cfg)}
+}
+
+func newMember(c *crowd, index int, name string) *member {
+	cfg := &c.h.cfg
+	return &member{c: c, index: index, name: name, refusals: map[string]int{}, acked: newBitmap(cfg.perSender()), got: newTray(cfg)}
+}
+
+// newCrowd makes the users and the group.
 func newCrowd(ctx context.Context, h *hot, index int) (*crowd, error) {
-	c := &crowd{h: h, index: index, ids: make([]atomic.Uint64, h.cfg.Senders*h.cfg.perSender()), stored: newTray(&h.cfg)}
+	c := bareCrowd(h, index)
 	names := make([]string, h.cfg.Members)
 	for i := range names {
 		names[i] = fmt.Sprintf("bench-%s-g%d-m%d", h.run, index, i)
@@ -61,7 +72,7 @@ func newCrowd(ctx context.Context, h *hot, index int) (*crowd, error) {
 		return nil, fmt.Errorf("bench: group %d: %w", index, err)
 	}
 	for i, name := range names {
-		m := &member{c: c, index: i, name: name, refusals: map[string]int{}, acked: newBitmap(h.cfg.perSender()), got: newTray(&h.cfg)}
+		m := newMember(c, i, name)
 		if i < h.cfg.Senders {
 			if err := m.prepare(); err != nil {
 				return nil, err
@@ -170,7 +181,8 @@ func (m *member) onMeta(e client.Delivery) {
 	m.got.add(m.c, sender, seq, e.Meta.ID)
 	m.arrived.Add(1)
 	if at := due - h.cfg.Warmup; at >= 0 {
-		m.quarters[min(int(4*at/h.cfg.Duration), 3)].record(time.Since(h.start) - due)
+		m.lastAt = time.Since(h.start)
+		m.quarters[min(int(4*at/h.cfg.Duration), 3)].record(m.lastAt - due)
 	}
 }
 

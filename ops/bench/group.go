@@ -138,12 +138,11 @@ func (h *hot) measure(ctx context.Context) (*GroupReport, error) {
 		return nil, err
 	}
 	await(ctx, h.cfg.Drain, h.settled)
-	settled := time.Since(h.start) - h.cfg.Warmup
 	last, err := server.sample(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := h.report(settled)
+	r := h.report()
 	r.ClientCPU, r.ServerCPU = ownCPU()-own, last.cpu-marks[0].cpu
 	r.RSSBefore, r.RSSAfter = first.rss, last.rss
 	for i := range r.TailByTime {

@@ -15,7 +15,7 @@ type GroupReport struct {
 	Groups, Members, Senders int
 
 	Asked      int     // messages a second
-	Reached    float64 // messages a second until all had arrived, measured part
+	Reached    float64 // messages a second until the last arrival, measured part
 	Sent       int
 	Acked      int
 	Stored     int            // different messages in history
@@ -45,7 +45,7 @@ type GroupReport struct {
 }
 
 // report ends the sessions first, because only then the tallies belong to it.
-func (h *hot) report(took time.Duration) *GroupReport {
+func (h *hot) report() *GroupReport {
 	r := &GroupReport{
 		Groups: h.cfg.Groups, Members: h.cfg.Members, Senders: h.cfg.Senders, Asked: h.cfg.Rate, Refused: map[string]int{},
 		Ack: h.ack.latency(), Lag: h.lag.latency(),
@@ -59,10 +59,13 @@ func (h *hot) report(took time.Duration) *GroupReport {
 	}
 	h.close()
 	var all histogram
+	var took time.Duration
 	var quarters [4]histogram
 	for _, c := range h.crowds {
 		for _, m := range c.members {
 			m.addTo(r)
+			r.Again += m.session.Counters().Repeats
+			took = max(took, m.lastAt-h.cfg.Warmup)
 			var own histogram
 			for i := range m.quarters {
 				own.add(&m.quarters[i])
@@ -93,7 +96,6 @@ func (m *member) addTo(r *GroupReport) {
 	}
 	r.Delivered += m.got.seen.count()
 	r.Lost += m.got.missing(m.c, m.index)
-	r.Again += m.session.Counters().Repeats
 	r.Differ += m.differ
 	m.got.addTo(r)
 }

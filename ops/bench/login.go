@@ -214,6 +214,9 @@ func (l *logins) once(ctx context.Context, due int) (f LoginFigures, arrived int
 	return f, int(messages.Load()), c.Err()
 }
 
+// quietTime without a frame means that all queues have been served.
+const quietTime = 300 * time.Millisecond
+
 // quiet waits until the session has had no frame for a while.
 func quiet(ctx context.Context, c *client.Client) {
 	seen, since := uint64(0), time.Now()
@@ -221,7 +224,7 @@ func quiet(ctx context.Context, c *client.Client) {
 		if n := c.Counters().FramesIn; n != seen {
 			seen, since = n, time.Now()
 		}
-		return time.Since(since) > 100*time.Millisecond
+		return time.Since(since) > quietTime
 	})
 }
 
