@@ -183,16 +183,10 @@ func (d *direct) close() {
 }
 
 // await asks until it is so, for a bounded time.
-func await(ctx context.Context, limit time.Duration, so func() bool) bool {
-	for until := time.Now().Add(limit); time.Now().Before(until); {
-		if so() {
-			return true
-		}
-		if sleep(ctx, 10*time.Millisecond) != nil {
-			return false
-		}
+func await(ctx context.Context, limit time.Duration, so func() bool) {
+	until := time.Now().Add(limit)
+	for !so() && time.Now().Before(until) && sleep(ctx, 10*time.Millisecond) == nil {
 	}
-	return so()
 }
 
 // sleep waits, or returns why the context has ended.

@@ -126,7 +126,15 @@ func TestGroupReport(t *testing.T) {
 		t.Errorf("refusals are the server's right: %v", err)
 	}
 	for _, r := range []GroupReport{
-		{Lost: 1}, {NotStored: 1}, {Refuted: 1}, {Repeats: 1}, {Disorder: 1}, {Differ: 1}, {Strange: 1}, {Unanswered: 1}, {Unsent: 1},
+		{Lost: 1},
+		{NotStored: 1},
+		{Refuted: 1},
+		{Repeats: 1},
+		{Disorder: 1},
+		{Differ: 1},
+		{Strange: 1},
+		{Unanswered: 1},
+		{Unsent: 1},
 		{Broken: []string{"x"}},
 	} {
 		if r.Err() == nil {
