@@ -2,6 +2,7 @@
 import { steps as conversations } from './conversations.mjs';
 import { steps as devices } from './devices.mjs';
 import { steps as groupMessages } from './group-messages.mjs';
+import { steps as groupModel } from './group-model.mjs';
 import { steps as groups } from './groups.mjs';
 import { steps as history } from './history.mjs';
 import { steps as login } from './login.mjs';
@@ -18,7 +19,7 @@ import { steps as sockets } from './sockets.mjs';
 
 export const steps = [
   ...login, ...messages, ...receipts, ...offline, ...devices, ...sockets, ...restart, ...history, ...conversations,
-  ...groups, ...groupMessages, ...recall, ...sessions, ...rest, ...restMessages, ...restGroups,
+  ...groups, ...groupMessages, ...groupModel, ...recall, ...sessions, ...rest, ...restMessages, ...restGroups,
 ];
 
 const ids = steps.map((step) => step.id);
