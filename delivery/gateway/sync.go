@@ -160,6 +160,9 @@ func (s *session) addQueue(stream domain.StreamID) *queue {
 	}
 	q := &queue{stream: stream, parsed: parsed, loading: true}
 	q.name = msync.Queue{AppKey: string(s.key.App), Name: string(parsed.Peer(s.key.User)), Domain: msync.UserDomain}
+	if s.queues == nil {
+		s.queues = make(map[domain.StreamID]*queue)
+	}
 	s.queues[stream] = q
 	return q
 }
@@ -394,6 +397,9 @@ func (s *session) servePages() {
 		return
 	}
 	s.paging = true
+	if s.wake == nil {
+		s.wake = make(chan struct{}, 1)
+	}
 	s.background(s.pager)
 }
 
