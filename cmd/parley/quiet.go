@@ -8,7 +8,7 @@ import (
 )
 
 // quiet gives memory back to the system. Many log-ins, or the end of many sessions, leave garbage and half-empty spans behind, which the runtime
-// keeps until the heap has doubled: for a server of idle sockets that is never. Collecting costs about 1 ms of CPU a megabyte of live data, so it
+// keeps until the heap has doubled: for a server of idle sockets that is never. It costs a whole collection, so it
 // is done only after the sessions have changed and while there is little to do.
 type quiet struct {
 	freed     int // sessions when memory was given back last
