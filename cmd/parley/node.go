@@ -62,6 +62,7 @@ type node struct {
 
 	mu     sync.Mutex
 	halted map[string]error // parts that have ended and should not have
+	phase  error            // why the node as a whole does not serve: not yet, or no more; nil while it does
 }
 
 var (
@@ -77,7 +78,7 @@ const feedBytes = 8 << 20
 
 // openNode opens the databases and builds all parts. Nothing runs yet, but the listeners are bound.
 func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err error) {
-	n = &node{cfg: c, log: log, reg: prometheus.NewRegistry(), halted: map[string]error{}, feeds: map[domain.Partition]*feed.Feed{}}
+	n = &node{cfg: c, log: log, reg: prometheus.NewRegistry(), phase: errStarting, halted: map[string]error{}, feeds: map[domain.Partition]*feed.Feed{}}
 	n.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -183,8 +184,10 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 	if err == nil {
 		n.startRouters(core, &wg)
 		n.start(edge, &edges, "gateway", n.gateway.Run)
+		n.start(edge, &edges, "giving memory back", func(ctx context.Context) error { return new(quiet).run(ctx, n.gateway.Sessions) })
 		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
 		err = ready()
+		n.setPhase(nil)
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil // asked to stop before it was ready
@@ -198,6 +201,7 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 			err = errStoreDisk
 		}
 	}
+	n.setPhase(errStopping)
 	n.log.Info("stopping")
 	overdue := time.AfterFunc(drainLimit-drainMargin, n.cutOff)
 	defer overdue.Stop()
@@ -269,10 +273,22 @@ func (n *node) startRouters(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
+// Why a node does not serve.
+var (
+	errStarting = errors.New("starting")
+	errStopping = errors.New("stopping")
+)
+
+func (n *node) setPhase(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.phase = err
+}
+
 // readiness says what is not ready, nil when all is.
 func (n *node) readiness() error {
 	n.mu.Lock()
-	var errs []error
+	errs := []error{n.phase}
 	for _, name := range slices.Sorted(maps.Keys(n.halted)) {
 		errs = append(errs, fmt.Errorf("%s: %w", name, n.halted[name]))
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -41,8 +42,8 @@ func TestReadyzNamesWhatIsNotReady(t *testing.T) {
 	n := opened(t)
 	status, reasons := readyz(t, n)
 	require.Equal(t, http.StatusServiceUnavailable, status)
-	require.Len(t, reasons, 3, "nobody owns the partitions yet")
-	for i, partition := range []string{"partition 0", "partition 1", "partition 2048"} {
+	require.Len(t, reasons, 4, "nobody owns the partitions yet")
+	for i, partition := range []string{"starting", "partition 0", "partition 1", "partition 2048"} {
 		require.Contains(t, reasons[i], partition)
 	}
 	var parts sync.WaitGroup
@@ -50,7 +51,7 @@ func TestReadyzNamesWhatIsNotReady(t *testing.T) {
 	n.start(t.Context(), &parts, "router of partition 1", func(context.Context) error { return nil })
 	parts.Wait()
 	_, reasons = readyz(t, n)
-	require.Len(t, reasons, 4)
+	require.Len(t, reasons, 5)
 	require.Contains(t, reasons, "projections of partition 1: the store is away")
 	require.NoError(t, n.close())
 }
@@ -58,18 +59,27 @@ func TestReadyzNamesWhatIsNotReady(t *testing.T) {
 func TestReadyzWhileItRuns(t *testing.T) {
 	n := opened(t)
 	ctx, stop := context.WithCancel(t.Context())
-	require.NoError(t, n.run(ctx, func() error {
-		status, reasons := readyz(t, n)
-		require.Equal(t, http.StatusOK, status, reasons)
-		var parts sync.WaitGroup
-		n.start(t.Context(), &parts, "gateway", func(context.Context) error { return errors.New("ended") })
-		parts.Wait()
-		status, reasons = readyz(t, n)
-		require.Equal(t, http.StatusServiceUnavailable, status, "a part that has ended makes it unready")
-		require.Equal(t, []string{"gateway: ended"}, reasons)
-		stop()
-		return nil
-	}))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- n.run(ctx, func() error {
+			status, reasons := readyz(t, n)
+			if status == http.StatusOK {
+				t.Errorf("ready before dev.json is there: %v", reasons)
+			}
+			return nil
+		})
+	}()
+	require.Eventually(t, func() bool { status, _ := readyz(t, n); return status == http.StatusOK }, 10*time.Second, time.Millisecond)
+	var parts sync.WaitGroup
+	n.start(t.Context(), &parts, "gateway", func(context.Context) error { return errors.New("ended") })
+	parts.Wait()
+	status, reasons := readyz(t, n)
+	require.Equal(t, http.StatusServiceUnavailable, status, "a part that has ended makes it unready")
+	require.Equal(t, []string{"gateway: ended"}, reasons)
+	stop()
+	require.NoError(t, <-ended)
+	_, reasons = readyz(t, n)
+	require.Contains(t, reasons, "stopping")
 }
 
 func TestAskedToStopBeforeItIsReady(t *testing.T) {

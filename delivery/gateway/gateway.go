@@ -92,6 +92,7 @@ type Gateway struct {
 	metrics *metrics
 	devices *devices
 	flusher *flusher
+	readers *readers
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -108,7 +109,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer), flusher: newFlusher(),
+		cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer), flusher: newFlusher(), readers: newReaders(),
 		sessions: make(map[*session]struct{}), apps: make(map[domain.AppID]*rate.Limiter),
 	}
 	g.devices = newDevices(cfg.Store, &g.cfg.Settings, g.metrics, cfg.Now)
@@ -130,6 +131,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	<-ctx.Done()
 	g.drain()
 	g.wg.Wait()
+	g.readers.stop()
 	stop()
 	g.flusher.close()
 	wg.Wait()
@@ -225,10 +227,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(int64(g.cfg.Settings.MaxFrame))
 	s.conn = conn
 	s.started.Store(true)
-	go func() {
-		defer g.wg.Done()
-		s.run()
-	}()
+	go s.run()
 	if g.isDraining() { // it began after the session was counted in: drain may not have seen a socket to close
 		s.close(closeDrain)
 	}
@@ -299,11 +298,8 @@ func (g *Gateway) NextT() domain.T {
 	}
 }
 
-// readBuffer and writeBuffer are the sizes of the WebSocket library's buffers: they live as long as the socket.
-const (
-	readBuffer  = 512
-	writeBuffer = 512
-)
+// writeBuffer is the size of the WebSocket library's buffer for writing: it lives as long as the socket. That for reading is headerRead.
+const writeBuffer = 512
 
 // hijacker takes the connection over with small buffers and puts the session's outbound between it and the library.
 type hijacker struct {
@@ -333,6 +329,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	set := &h.session.gw.cfg.Settings
 	o := newOutbound(c, h.session.gw.flusher, set.MaxOutbound, set.StallTimeout, h.session.failed)
-	o.early = slices.Clone(early)
-	return o, bufio.NewReadWriter(bufio.NewReaderSize(o, readBuffer), bufio.NewWriterSize(o, writeBuffer)), nil
+	o.in.early = slices.Clone(early)
+	h.session.in = &o.in
+	return o, bufio.NewReadWriter(bufio.NewReaderSize(o, headerRead), bufio.NewWriterSize(o, writeBuffer)), nil
 }

@@ -134,8 +134,6 @@ func (s *session) attach(h *msync.Hello, account *user.Head) {
 		Incarnation: account.Incarnation, AuthEpoch: account.AuthEpoch, Since: s.opened,
 	}
 	s.device = s.gw.devices.attach(deviceKey{s.key.App, s.key.User, account.Incarnation, s.info.Resource})
-	s.queues = make(map[domain.StreamID]*queue)
-	s.wake = make(chan struct{}, 1)
 	s.app = s.gw.limiter(s.key.App)
 	s.loggedIn.Store(true)
 	s.gw.metrics.sessions.Inc()

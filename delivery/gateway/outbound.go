@@ -23,7 +23,7 @@ type outbound struct {
 	limit   int
 	stall   time.Duration // longest wait for a client that does not read
 	failed  func(error)   // called once, from its own goroutine
-	early   []byte        // read before the connection was taken over
+	in      inbound
 
 	mu      sync.Mutex
 	waiting []byte
@@ -36,22 +36,14 @@ type outbound struct {
 func newOutbound(c net.Conn, f *flusher, limit int, stall time.Duration, failed func(error)) *outbound {
 	o := &outbound{Conn: c, flusher: f, limit: limit, stall: stall, failed: failed}
 	if tcp, ok := c.(*net.TCPConn); ok {
-		o.raw, _ = tcp.SyscallConn() // without it every write takes the slow way
+		o.raw, _ = tcp.SyscallConn() // without it everything takes the slow way
 	}
+	o.in.init(c, o.raw)
 	return o
 }
 
 // Read implements io.Reader.
-func (o *outbound) Read(p []byte) (int, error) {
-	if len(o.early) > 0 {
-		n := copy(p, o.early)
-		if o.early = o.early[n:]; len(o.early) == 0 {
-			o.early = nil
-		}
-		return n, nil
-	}
-	return o.Conn.Read(p)
-}
+func (o *outbound) Read(p []byte) (int, error) { return o.in.Read(p) }
 
 // Write implements io.Writer; the bytes are copied.
 func (o *outbound) Write(p []byte) (int, error) {

@@ -21,21 +21,30 @@ import (
 type doubtfulOwners struct {
 	*owners.Owners
 	mu sync.Mutex
-	// before answers a request instead of its owner; an empty code: it does not.
-	before func(n int) domain.Code
+	// before answers the nth request, which is the try-th of its command, instead of its owner; an empty code: it does not.
+	before func(n, try int) domain.Code
 	// after tells that the owner's answer is lost.
 	after func(n int) bool
 	wait  time.Duration // for an answer, when it is above 0
 	n     int
+	tries map[uint64]int // by client id
 }
 
 func (o *doubtfulOwners) Submit(r domain.Request) {
 	o.mu.Lock()
 	o.n++
 	n, done := o.n, r.Done
+	id := uint64(0)
+	if c, ok := r.Command.(conversation.SendMessage); ok {
+		id = c.Sender.ClientID
+	}
+	if o.tries == nil {
+		o.tries = map[uint64]int{}
+	}
+	o.tries[id]++
 	var code domain.Code
 	if o.before != nil {
-		code = o.before(n)
+		code = o.before(n, o.tries[id])
 	}
 	lost := o.after != nil && o.after(n)
 	o.mu.Unlock()
@@ -94,9 +103,9 @@ func numbers(n int) (out []string) {
 // once, stored once, and in the order of sending, on the same connection.
 func TestUnknownOutcomesAreAskedAgain(t *testing.T) {
 	const sends = 60
-	until := func(d time.Duration, code domain.Code) func(int) domain.Code {
+	until := func(d time.Duration, code domain.Code) func(int, int) domain.Code {
 		end := time.Now().Add(d)
-		return func(int) domain.Code {
+		return func(int, int) domain.Code {
 			if time.Now().Before(end) {
 				return code
 			}
@@ -111,12 +120,12 @@ func TestUnknownOutcomesAreAskedAgain(t *testing.T) {
 		pause  time.Duration
 	}{
 		{name: "each second answer is lost", owners: func(o *doubtfulOwners) { o.after = func(n int) bool { return n%2 == 0 } }},
-		{name: "the first 30 answers are lost", owners: func(o *doubtfulOwners) { o.after = func(n int) bool { return n <= 30 } }},
+		{name: "the first 5 answers are lost", owners: func(o *doubtfulOwners) { o.after = func(n int) bool { return n <= 5 } }},
 		{name: "the partition has no owner", owners: func(o *doubtfulOwners) { o.before = until(600*time.Millisecond, domain.Unknown) }, pause: 20 * time.Millisecond},
 		{name: "lost, then the owner is busy", owners: func(o *doubtfulOwners) {
 			o.after = func(n int) bool { return n == 1 }
-			o.before = func(n int) domain.Code {
-				switch n {
+			o.before = func(_, try int) domain.Code {
+				switch try {
 				case 2, 3:
 					return domain.Busy
 				case 4:
@@ -178,7 +187,7 @@ func TestUnknownForTooLong(t *testing.T) {
 	alice = r.dial("alice", "web")
 	bob := r.dial("bob", "web")
 	doubtful.mu.Lock()
-	doubtful.before = func(int) domain.Code { return domain.Unknown }
+	doubtful.before = func(int, int) domain.Code { return domain.Unknown }
 	doubtful.mu.Unlock()
 	unknown := alice.sendMany("bob", 1, 0)
 	eventually(t, func() bool { return r.metric("parley_gateway_unknown_total") > 0 }, func() string { return "no unknown outcome" })

@@ -59,12 +59,15 @@ func (r closeReason) status() websocket.StatusCode {
 	}
 }
 
-// session is one socket. One goroutine reads from it; pages are read by another while there are any to read; everybody else only adds
-// bytes. Lock order: session.mu, then the device's and the outbound's; session.again's is held alone.
+// session is one socket. One goroutine waits for bytes of its client and has them handled by a reader; pages are read by another while there
+// are any to read; everybody else only adds bytes. Lock order: session.mu, then the device's and the outbound's; session.again's is held alone.
 type session struct {
 	gw     *Gateway
 	conn   *websocket.Conn
+	in     *inbound
 	opened time.Time
+
+	handled chan bool // by readers: what had come is handled; false: the session has ended
 
 	started   atomic.Bool  // conn is set
 	lastRead  atomic.Int64 // Unix ms of the last frame from the client
@@ -78,7 +81,7 @@ type session struct {
 	info   directory.Info
 	device *device
 
-	// Of the reading goroutine. sends and pending are made at the first command: most sockets never send.
+	// Of its reader. sends and pending are made at the first command: most sockets never send.
 	sends   *rate.Limiter
 	app     *rate.Limiter
 	pending chan struct{} // a place for each unanswered command
@@ -105,45 +108,57 @@ type session struct {
 var _ directory.Session = (*session)(nil)
 
 func newSession(g *Gateway) *session {
-	s := &session{gw: g, opened: g.cfg.Now()}
+	s := &session{gw: g, opened: g.cfg.Now(), handled: make(chan bool, 1)}
 	s.lastRead.Store(s.opened.UnixMilli())
 	return s
 }
 
-// run reads frames until the socket ends.
+// run waits for bytes until the socket ends, and has them handled. Under TLS, where nobody knows whether a read would wait, it stays with
+// its first reader.
 func (s *session) run() {
-	reason := s.read()
-	s.close(reason)
-	s.end()
+	for more := true; more; more = <-s.handled {
+		if s.in.raw != nil {
+			s.in.await()
+		}
+		s.gw.readers.handle(s)
+	}
+	s.gw.wg.Done()
 }
 
-// read handles the client's frames one after the other.
-func (s *session) read() closeReason {
+// handleFrames handles the client's frames one after the other while there are any; false means that the session has ended.
+func (s *session) handleFrames() (more bool) {
 	for {
-		typ, r, err := s.conn.Reader(context.Background())
-		if err != nil {
-			return readReason(err)
+		if reason := s.read(); reason != "" {
+			s.close(reason)
+			s.end()
+			return false
 		}
-		if typ != websocket.MessageBinary {
-			return closeNotBinary
-		}
-		buf, err := readFrame(r)
-		if err != nil {
-			putBuffer(buf)
-			return readReason(err)
-		}
-		s.lastRead.Store(s.gw.cfg.Now().UnixMilli())
-		s.gw.metrics.bytesIn.Add(float64(len(buf)))
-		if s.closed.Load() { // kicked, say: what is still on its way counts no more
-			putBuffer(buf)
-			return closeClient
-		}
-		reason := s.frame(buf)
-		putBuffer(buf)
-		if reason != "" {
-			return reason
+		if s.in.raw != nil && !s.in.has() {
+			return true
 		}
 	}
+}
+
+// read reads and handles one frame. A reason ends the session.
+func (s *session) read() closeReason {
+	typ, r, err := s.conn.Reader(context.Background())
+	if err != nil {
+		return readReason(err)
+	}
+	if typ != websocket.MessageBinary {
+		return closeNotBinary
+	}
+	buf, err := readFrame(r)
+	defer putBuffer(buf)
+	if err != nil {
+		return readReason(err)
+	}
+	s.lastRead.Store(s.gw.cfg.Now().UnixMilli())
+	s.gw.metrics.bytesIn.Add(float64(len(buf)))
+	if s.closed.Load() { // kicked, say: what is still on its way counts no more
+		return closeClient
+	}
+	return s.frame(buf)
 }
 
 func readFrame(r io.Reader) ([]byte, error) {
@@ -182,10 +197,7 @@ func (s *session) frame(buf []byte) closeReason {
 		if s.loggedIn.Load() {
 			return closeOrder
 		}
-		// A log-in calls deep. On its own goroutine it leaves the stack of this one as small as an idle socket needs it.
-		done := make(chan closeReason)
-		go func() { done <- s.login(&fr) }()
-		return <-done
+		return s.login(&fr)
 	}
 	if !s.loggedIn.Load() {
 		return closeOrder

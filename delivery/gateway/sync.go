@@ -168,6 +168,9 @@ func (s *session) addQueue(stream domain.StreamID) *queue {
 	if parsed.Kind == domain.KindGroup {
 		q.group = &membership{}
 	}
+	if s.queues == nil {
+		s.queues = make(map[domain.StreamID]*queue)
+	}
 	s.queues[stream] = q
 	return q
 }
@@ -423,6 +426,9 @@ func (s *session) servePages() {
 		return
 	}
 	s.paging = true
+	if s.wake == nil {
+		s.wake = make(chan struct{}, 1)
+	}
 	s.background(s.pager)
 }
 
