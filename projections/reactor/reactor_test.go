@@ -340,7 +340,7 @@ func TestSettingsSayWhatIsWrong(t *testing.T) {
 }
 
 func containsName(err error, name string) bool {
-	return slices.ContainsFunc(err.(interface{ Unwrap() []error }).Unwrap(), func(e error) bool { //nolint:errorlint // joined by Validate
+	return slices.ContainsFunc(err.(interface{ Unwrap() []error }).Unwrap(), func(e error) bool {
 		return len(e.Error()) > len("reactor.")+len(name) && e.Error()[:len("reactor.")+len(name)] == "reactor."+name
 	})
 }
