@@ -151,3 +151,15 @@ func TestLogger(t *testing.T) {
 		})
 	}
 }
+
+func TestStoppedWhileOpening(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	n, err := unlessStopped(ctx, time.Minute, func() (*node, error) { return &node{}, nil })
+	require.NoError(t, err)
+	require.NotNil(t, n)
+	room := make(chan struct{})
+	defer close(room)
+	cancel()
+	_, err = unlessStopped(ctx, time.Millisecond, func() (*node, error) { <-room; return nil, nil })
+	require.ErrorIs(t, err, context.Canceled)
+}

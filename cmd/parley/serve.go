@@ -56,7 +56,7 @@ func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
 	log := newLogger(c.Log, logs)
 	ctx, stop := untilSignal(ctx)
 	defer stop()
-	n, err := openNode(ctx, c, log)
+	n, err := unlessStopped(ctx, openPatience, func() (*node, error) { return openNode(ctx, c, log) })
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // asked to stop before it had begun
 	}
@@ -64,6 +64,34 @@ func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
 		return err
 	}
 	return n.run(ctx, func() error { return n.announce(out) })
+}
+
+// openPatience is how long a stop waits for databases that are being opened.
+const openPatience = 5 * time.Second
+
+// unlessStopped opens a node. Databases on a full disk wait for room and know nothing of ctx: when it ends they get some time, and are left
+// behind then. The process is about to end, and what they have acknowledged is in the log.
+func unlessStopped(ctx context.Context, patience time.Duration, open func() (*node, error)) (*node, error) {
+	type opened struct {
+		n   *node
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		n, err := open()
+		done <- opened{n, err}
+	}()
+	select {
+	case o := <-done:
+		return o.n, o.err
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-done:
+		return o.n, o.err
+	case <-time.After(patience):
+		return nil, ctx.Err()
+	}
 }
 
 // untilSignal ends the context with the first signal to stop. When that shows, the second one already ends the process at once, as it would

@@ -219,7 +219,7 @@ func TestWindowOverAllQueues(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	require.Len(t, bob.received(), 60)
 	for acked := 0; acked < 180; {
-		got := bob.received()
+		got := bob.settledAt(acked)
 		require.LessOrEqual(t, len(got)-acked, 60)
 		last := map[string]uint64{}
 		for _, g := range got {
@@ -229,11 +229,19 @@ func TestWindowOverAllQueues(t *testing.T) {
 			require.NoError(t, bob.Acknowledge(within(t), queueOf(r, name), key))
 		}
 		acked = len(got)
-		if acked < 180 {
-			eventually(t, func() bool { return len(bob.received()) > acked }, func() string { return fmt.Sprint("stuck at ", acked) })
-		}
 	}
 	bob.wait(180)
+}
+
+// settledAt waits for more than n entries, and until the page that is being taken is whole: its key is that of its last entry.
+func (d *device) settledAt(n int) (got []got) {
+	d.t.Helper()
+	eventually(d.t, func() bool {
+		before := len(got)
+		got = d.received()
+		return len(got) > n && len(got) == before
+	}, func() string { return fmt.Sprint("stuck at ", n) })
+	return got
 }
 
 // While pages are read for one queue, others that go live do not fill the window a second time.

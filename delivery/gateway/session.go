@@ -33,13 +33,14 @@ const (
 	closeSlow        closeReason = "slow_consumer"
 	closeUnacked     closeReason = "unacked" // entries shown and not acknowledged
 	closeKicked      closeReason = "kicked"
+	closeNoApp       closeReason = "app_deleted"
 	closeDrain       closeReason = "drain" // the node stops
 )
 
 // closeReasons are all of them.
 var closeReasons = []closeReason{
 	closeClient, closeLogout, closeAuthTimeout, closeLogin, closeBusy, closeBadFrame, closeNotBinary, closeOrder, closeIdle, closeSlow,
-	closeUnacked, closeKicked, closeDrain,
+	closeUnacked, closeKicked, closeNoApp, closeDrain,
 }
 
 func (r closeReason) status() websocket.StatusCode {
@@ -50,7 +51,7 @@ func (r closeReason) status() websocket.StatusCode {
 		return websocket.StatusTryAgainLater
 	case closeBadFrame, closeNotBinary:
 		return websocket.StatusUnsupportedData
-	case closeOrder, closeLogin, closeAuthTimeout, closeIdle, closeSlow, closeUnacked:
+	case closeOrder, closeLogin, closeAuthTimeout, closeIdle, closeSlow, closeUnacked, closeNoApp:
 		return websocket.StatusPolicyViolation
 	case closeClient, closeLogout, closeKicked:
 		return websocket.StatusNormalClosure
@@ -342,6 +343,8 @@ func (s *session) overdue(now time.Time) closeReason {
 			return closeAuthTimeout
 		}
 		return ""
+	case !s.gw.cfg.Apps.AppExists(s.key.App):
+		return closeNoApp
 	case ms-s.lastRead.Load() > set.IdleTimeout.Milliseconds():
 		return closeIdle
 	}

@@ -151,11 +151,25 @@ func (s *Shard) onAcked(e fence.Acked) {
 	s.appendWorks()
 }
 
-// onVoid gives up the batch in flight: its commands moved, and what was decided after it is decided again.
+// onVoid gives up the batch in flight, which will never be in. Its commands are decided again, before those that were decided after them: else
+// a sender's later messages would overtake earlier ones. A command whose batch is void for the second time moved: the batch may be what the
+// log refuses.
 func (s *Shard) onVoid() {
 	s.redecide()
 	s.flight.drop()
-	s.failFlight(errMoved)
+	again := make([]*pending, 0, len(s.flight.waiters))
+	for _, w := range s.flight.waiters {
+		switch {
+		case w.p.answered:
+		case w.p.voided:
+			s.answer(w.p, domain.Result{Err: errMoved})
+		default:
+			w.p.voided = true
+			again = append(again, w.p)
+		}
+	}
+	s.putBack(again)
+	s.flight.reset(false)
 }
 
 // failFlight answers the commands of the batch in flight and forgets the batch.
@@ -181,12 +195,20 @@ func (s *Shard) redecide() {
 		e.stream.spec = s.flight.first + domain.Index(i)
 	}
 	s.nextIndex = b.first
-	back := make([]*pending, 0, len(b.waiters))
-	for _, w := range slices.Backward(b.waiters) {
-		p := w.p
-		if p.answered {
-			continue
+	again := make([]*pending, 0, len(b.waiters))
+	for _, w := range b.waiters {
+		if !w.p.answered {
+			again = append(again, w.p)
 		}
+	}
+	s.putBack(again)
+	b.reset(true)
+}
+
+// putBack puts decided commands back to where they came from, before all others there.
+func (s *Shard) putBack(decided []*pending) {
+	back := make([]*pending, 0, len(decided))
+	for _, p := range slices.Backward(decided) {
 		s.mail.decided(-1)
 		if st := p.stream; len(st.waiting) > 0 {
 			st.waiting = append([]*pending{p}, st.waiting...)
@@ -196,7 +218,6 @@ func (s *Shard) redecide() {
 	}
 	slices.Reverse(back)
 	s.queue.unshift(back)
-	b.reset(true)
 }
 
 // onDeposed ends the ownership: whoever waits asks the new owner.

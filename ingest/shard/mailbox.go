@@ -13,6 +13,7 @@ type pending struct {
 	stream   *stream // nil: not looked up yet
 	at       time.Time
 	deadline time.Time
+	voided   bool // was in a batch that is void, and is decided again
 	answered bool // given up at its deadline; what comes of it later is nobody's
 }
 

@@ -29,7 +29,7 @@ func TestFullDisk(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := smallDisk(t)
 			s := newServer(t, bin, filepath.Join(dir, "data"), tc.env...)
-			l := startLoad(t, &s.target, plan{pairs: 10, rate: 100, patience: 4 * time.Second}, 1)
+			l := startLoad(t, &s.target, plan{pairs: 10, rate: 100, patience: answerLimit}, 1)
 			time.Sleep(1500 * time.Millisecond)
 			ballast := fill(t, dir, tc.leave)
 			reasons := awaitFull(t, s)
@@ -55,6 +55,9 @@ func TestFullDisk(t *testing.T) {
 				{"goes on after", recovered.Round(time.Millisecond).String()},
 				{"readiness said", strings.Join(reasons[:min(len(reasons), 2)], "; ")},
 			})))
+			if n := l.gaveUp(); n > 0 {
+				t.Errorf("%d times a user had no answer in time and connected anew: the server has to ask its log again meanwhile", n)
+			}
 			verify(t, v)
 		})
 	}

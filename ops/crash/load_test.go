@@ -153,6 +153,16 @@ func (l *load) acked() (n int) {
 	return n
 }
 
+// gaveUp returns how often a user had no answer for longer than an SDK waits.
+func (l *load) gaveUp() (n int) {
+	for _, u := range l.users {
+		u.out.mu.Lock()
+		n += u.out.timeouts
+		u.out.mu.Unlock()
+	}
+	return n
+}
+
 // verdict judges everything. The load must have been drained and stopped.
 func (l *load) verdict() *verdict {
 	v := &verdict{}

@@ -120,6 +120,7 @@ func (d *disk) patiently(name string, op func() error) error {
 func (d *disk) retry(op func() error, err error) error {
 	d.stalled.Add(1)
 	defer d.stalled.Add(-1)
+	d.failure.log.Warn("the disk is full: waiting for room", "database", d.failure.name, "error", err)
 	for isFull(err) {
 		select {
 		case <-d.hasty:
