@@ -321,7 +321,9 @@ func (r *rig) settled() {
 	for i, p := range shared.owners.Partitions() {
 		positions[p] = shared.owners.Positions()[i].Index
 	}
-	require.NoError(r.t, reads{shared.queries, shared.runner}.WaitMemberships(within(r.t), positions))
+	eventually(r.t, func() bool {
+		return reads{shared.queries, shared.runner}.WaitMemberships(within(r.t), positions) == nil
+	}, func() string { return "the read models are late" })
 	eventually(r.t, func() bool {
 		for p, at := range r.router.Positions() {
 			if at < positions[p] {
