@@ -77,8 +77,9 @@ func TestTypedErrors(t *testing.T) {
 		code   msync.Status_ErrorCode
 		reason string
 	}{
-		{"unknown user", msync.Outgoing{To: "nobody", Payload: text}, msync.Status_FAIL, "username nobody doesn't exist!"},     // 204
-		{"deleted user", msync.Outgoing{To: "gone", Payload: text}, msync.Status_FAIL, "username gone doesn't exist!"},         // 204
+		{"unknown user", msync.Outgoing{To: "nobody", Payload: text}, msync.Status_FAIL, "username nobody doesn't exist!"}, // 204
+		{"deleted user", msync.Outgoing{To: "gone", Payload: text}, msync.Status_FAIL, "username gone doesn't exist!"},     // 204
+		{"a name too long", msync.Outgoing{To: strings.Repeat("x", 2000), Payload: text}, msync.Status_FAIL, "username " + strings.Repeat("x", 2000) + " doesn't exist!"},
 		{"no name at all", msync.Outgoing{To: "no name", Payload: text}, msync.Status_FAIL, "username no name doesn't exist!"}, // 204
 		{"online only to nobody", msync.Outgoing{To: "nobody", Payload: text, RouteType: msync.Meta_ROUTE_ONLINE}, msync.Status_FAIL, "username nobody doesn't exist!"},
 		{

@@ -156,9 +156,11 @@ func (l *load) acked() (n int) {
 // gaveUp returns how often a user had no answer for longer than an SDK waits.
 func (l *load) gaveUp() (n int) {
 	for _, u := range l.users {
-		u.out.mu.Lock()
-		n += u.out.timeouts
-		u.out.mu.Unlock()
+		for _, line := range u.lines {
+			line.out.mu.Lock()
+			n += line.out.timeouts
+			line.out.mu.Unlock()
+		}
 	}
 	return n
 }

@@ -159,7 +159,7 @@ func TestDecodersRefuse(t *testing.T) {
 	scan := func(b []byte) error { _, err := ScanBody(b); return err }
 	sync := func(b []byte) error { _, err := DecodeSync(b); return err }
 	frame := func(b []byte) error { _, err := DecodeFrame(b); return err }
-	long := make([]byte, MaxNameBytes+1)
+	long := make([]byte, MaxAddressBytes+1)
 	badJSON := marshal(t, &MessageBody{Ext: []*KeyValue{{Type: KeyValue_JSON_STRING.Enum(), Value: &KeyValue_StringValue{StringValue: "{"}}}})
 	tests := []struct {
 		name   string

@@ -20,7 +20,8 @@ const (
 // Limits of the decoders. Smaller ones (a message's size, for instance) are settings of the edge.
 const (
 	MaxFrameBytes    = 256 << 10 // a frame, before anything is read of it
-	MaxNameBytes     = 256       // a part of an address
+	MaxNameBytes     = 256       // what a handshake says of its device
+	MaxAddressBytes  = 4 << 10   // a part of an address; how long a name may be the edge says, with a typed answer
 	MaxAuthBytes     = 8 << 10   // the token of a handshake
 	MaxContents      = 16        // contents of one body; clients send one
 	MaxExtEntries    = 1024      // entries of one ext map

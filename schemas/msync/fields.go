@@ -117,9 +117,9 @@ func (f *fields) bytes(limit int) []byte {
 	return f.val
 }
 
-// text returns a name: UTF-8, of at most MaxNameBytes.
+// text returns a part of an address: UTF-8, of at most MaxAddressBytes.
 func (f *fields) text() []byte {
-	v := f.bytes(MaxNameBytes)
+	v := f.bytes(MaxAddressBytes)
 	if !utf8.Valid(v) {
 		f.fail(ErrText)
 		return nil
