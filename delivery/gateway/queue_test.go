@@ -6,6 +6,7 @@ import (
 	"pgregory.net/rapid"
 
 	"parley/domain"
+	"parley/domain/conversation"
 )
 
 // A queue under any mix of pushes, skips, keys (late ones and those of other connections included) keeps its marks in order, and what it
@@ -89,6 +90,28 @@ func TestQueueStates(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			if c.q.live() != c.live || c.q.behind() != c.behind {
 				t.Fatalf("live %v, behind %v", c.q.live(), c.q.behind())
+			}
+		})
+	}
+}
+
+func TestCapCountsMessages(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		seq  domain.Seq
+		n    uint64
+		want domain.Seq
+	}{
+		{"nothing yet", 0, 0, 10},
+		{"messages alone", 100, 100, 10},
+		{"delivery and read receipts", 300, 100, 30},
+		{"a few receipts", 101, 100, 20},
+		{"mostly commands", 10_000, 1, 40},
+		{"only commands", 100, 0, 10},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := withReceipts(10, &conversation.Head{Seq: c.seq, N: c.n}); got != c.want {
+				t.Fatalf("%d entries, want %d", got, c.want)
 			}
 		})
 	}

@@ -27,8 +27,8 @@ type Settings struct {
 	UnknownRetry   time.Duration `mapstructure:"unknown_retry"`        // a command of unknown outcome is submitted again for so long; clients wait 15 s
 	Window         int           `mapstructure:"window"`               // unacknowledged entries of a socket over all queues. Clients forget what they have seen after about 100
 	MaxListed      int           `mapstructure:"max_listed"`           // queues named in the first answer to UNREAD
-	Cap            int           `mapstructure:"cap"`                  // entries of a direct conversation that log-in delivers; older is history
-	GroupCap       int           `mapstructure:"group_cap"`            // the same of a group
+	Cap            int           `mapstructure:"cap"`                  // messages of a direct conversation that log-in delivers, with their receipts; older is history
+	GroupCap       int           `mapstructure:"group_cap"`            // entries of a group that log-in delivers
 	CapAge         time.Duration `mapstructure:"cap_age"`              // entries older than this are history
 	PageBytes      int           `mapstructure:"page_bytes"`           // bytes of one page
 	SendRate       float64       `mapstructure:"send_rate"`            // messages a second of one session

@@ -179,7 +179,7 @@ func (s *session) addQueue(stream domain.StreamID) *queue {
 // cursor skips what is older than its first log-in and read; the user's first device gets all.
 func (s *session) place(q *queue, c *conversationState, d *deviceState) {
 	m, head := &c.membership, c.head
-	end, start, limit := head.Seq, max(m.From, 1)-1, domain.Seq(s.gw.cfg.Settings.Cap)
+	end, start, limit := head.Seq, max(m.From, 1)-1, withReceipts(s.gw.cfg.Settings.Cap, head)
 	if q.group != nil {
 		if s.unsure {
 			return // the user may have left since
@@ -201,6 +201,18 @@ func (s *session) place(q *queue, c *conversationState, d *deviceState) {
 		at.acked = end
 	}
 	q.start(start, end, at)
+}
+
+// receiptsCounted bounds how many entries a message of a direct conversation is taken for: itself, its receipts, and one to spare.
+const receiptsCounted = 4
+
+// withReceipts returns a cap on messages as one on entries: receipts are entries, too, and must not push messages out.
+func withReceipts(messages int, head *conversation.Head) domain.Seq {
+	each := domain.Seq(1)
+	if n := domain.Seq(head.N); n > 0 {
+		each = min((head.Seq+n-1)/n, receiptsCounted)
+	}
+	return domain.Seq(messages) * max(each, 1)
 }
 
 // sayUnread answers UNREAD: the first time with the queues that have news, later with none.
