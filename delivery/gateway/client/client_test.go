@@ -177,10 +177,13 @@ func TestFramesThatAnSDKWouldLoseEndTheSession(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			dialed := make(chan struct{})
 			c := dial(t, serve(t, func(p *peer) {
 				p.hello()
+				<-dialed // before, the frame would end Dial instead of the session
 				p.send(tt.frame)
 			}))
+			close(dialed)
 			<-c.Done()
 			var pe *ProtocolError
 			require.ErrorAs(t, c.Err(), &pe)
