@@ -41,7 +41,7 @@ bench: ## Load a running server and print the figures, e.g. ARGS="direct --help"
 
 .PHONY: test
 test: ## All that CI runs, in order, with its own set-up; stops at the first failing step
-	@ops/check setup lint proto vet race conformance crash
+	@ops/check setup lint proto vet race sim conformance crash
 
 .PHONY: unit
 unit: ## The Go tests, quickly
@@ -50,6 +50,10 @@ unit: ## The Go tests, quickly
 .PHONY: race
 race: ## The Go tests with the race detector
 	go test -race -timeout $(RACETIME) $$(go list $(PKG) | grep -v '/ops/crash$$')
+
+.PHONY: sim
+sim: ## The simulation of the log's fence, in full: without the race detector it has twenty thousand worlds
+	go test -count=1 ./domain/fence
 
 .PHONY: crash
 crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
