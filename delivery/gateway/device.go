@@ -86,8 +86,8 @@ func (m mark) max(o mark) mark {
 	return mark{acked: max(m.acked, o.acked), pushed: max(m.pushed, o.pushed)}
 }
 
-// note remembers where a socket stands, to be written soon. first tells that the device is to be queued for that.
-func (d *device) note(stream domain.StreamID, m mark, now time.Time) (first bool) {
+// note remembers where a socket stands, to be written soon. first tells that the device is to be queued for that; changes how much waits.
+func (d *device) note(stream domain.StreamID, m mark, now time.Time) (first bool, changes int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.dirty == nil {
@@ -99,7 +99,7 @@ func (d *device) note(stream domain.StreamID, m mark, now time.Time) (first bool
 	d.changes++
 	d.dirty[stream] = d.dirty[stream].max(m)
 	first, d.queued = !d.queued, true
-	return first
+	return first, d.changes
 }
 
 // due tells whether marks should be written now.
@@ -191,10 +191,14 @@ type devices struct {
 	unsaved []*device // with marks that are not written: those whose field queued is set
 
 	unsynced bool // written, but may not last; of the goroutine that saves
+
+	hurry chan struct{} // a device has a batch of marks to write
 }
 
 func newDevices(store Store, s *Settings, m *metrics, now func() time.Time) *devices {
-	return &devices{store: store, settings: s, metrics: m, now: now, all: make(map[deviceKey]*device)}
+	return &devices{
+		store: store, settings: s, metrics: m, now: now, all: make(map[deviceKey]*device), hurry: make(chan struct{}, 1),
+	}
 }
 
 // attach counts a socket in.
@@ -234,10 +238,17 @@ func (ds *devices) detach(d *device, marks map[domain.StreamID]domain.Seq, heard
 
 // note remembers where a socket of the device stands, to be written soon.
 func (ds *devices) note(d *device, stream domain.StreamID, m mark) {
-	if d.note(stream, m, ds.now()) {
+	first, changes := d.note(stream, m, ds.now())
+	if first {
 		ds.mu.Lock()
 		ds.unsaved = append(ds.unsaved, d)
 		ds.mu.Unlock()
+	}
+	if changes == ds.settings.CursorBatch {
+		select {
+		case ds.hurry <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -361,8 +372,12 @@ func (ds *devices) register(ctx context.Context, d *device, info *deviceInfo, kn
 	return nil
 }
 
-// cursorTick bounds how often the cursors of one device are written.
-const cursorTick = 100 * time.Millisecond
+// How often cursors are looked at, and the least time between two writes. A busy device does not wait for the next look: what it has
+// acknowledged and is not written is shown again after a crash, and clients forget what they have seen after about 100 entries.
+const (
+	cursorTick  = 100 * time.Millisecond
+	cursorPause = 10 * time.Millisecond
+)
 
 // run writes cursors as they come due, and forgets devices that are gone, until ctx ends; then it writes what is left.
 func (ds *devices) run(ctx context.Context) {
@@ -374,6 +389,9 @@ func (ds *devices) run(ctx context.Context) {
 		select {
 		case <-tick.C:
 			ds.save(ctx, false)
+		case <-ds.hurry:
+			ds.save(ctx, false)
+			time.Sleep(cursorPause)
 		case <-forget.C:
 			ds.forget()
 		case <-ctx.Done():
