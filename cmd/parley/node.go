@@ -186,8 +186,8 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 		n.start(edge, &edges, "gateway", n.gateway.Run)
 		n.start(edge, &edges, "giving memory back", func(ctx context.Context) error { return new(quiet).run(ctx, n.gateway.Sessions) })
 		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
+		n.setPhase(nil) // before it is said: who reads that parley is ready finds it ready
 		err = ready()
-		n.setPhase(nil)
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil // asked to stop before it was ready
