@@ -39,6 +39,10 @@ const (
 	AlreadyAnswered  Code = "already_answered"   // the application or invitation has its answer
 	TooManyAdmins    Code = "too_many_admins"    // over the limit of a group's admins
 	TooManyReceivers Code = "too_many_receivers" // of a directed message
+	RoomNotFound     Code = "room_not_found"     // no such room, or it has ended
+	RoomExists       Code = "room_exists"        // the room's id is taken
+	RoomFull         Code = "room_full"          // more viewers than the room may have
+	TooManyRooms     Code = "too_many_rooms"     // the user views as many rooms as one may
 	RecallOff        Code = "recall_off"         // the app does not offer recall
 	RecallTooLate    Code = "recall_too_late"    // the message is older than the app's limit
 )

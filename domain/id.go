@@ -60,6 +60,9 @@ func DirectStream(app AppID, a, b UserID) StreamID {
 // GroupStream returns the stream of a group. A group's id has no '/'.
 func GroupStream(app AppID, group string) StreamID { return StreamID(string(app) + "/g/" + group) }
 
+// RoomStream returns the stream of a room. A room's id has no '/'.
+func RoomStream(app AppID, room string) StreamID { return StreamID(string(app) + "/r/" + room) }
+
 // Stream is a parsed StreamID.
 type Stream struct {
 	App  AppID

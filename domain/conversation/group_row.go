@@ -59,6 +59,10 @@ func HeadOf(row domain.Row) *Head {
 		if h != nil {
 			return &h.Head
 		}
+	case *RoomHead:
+		if h != nil {
+			return &h.Head
+		}
 	}
 	return nil
 }
