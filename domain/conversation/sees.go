@@ -11,8 +11,11 @@ import (
 // Who sees an entry never includes the device that made it. From which entry to which a user sees a conversation at all is the membership's
 // affair (Membership.Covers), and so is whether a member shields the group (Shielded), not this one's.
 func Sees(st domain.Stream, ev *domain.Event, u domain.UserID, r domain.Resource) bool {
-	if st.Kind == domain.KindGroup {
+	switch st.Kind {
+	case domain.KindGroup:
 		return seesInGroup(ev, u, r)
+	case domain.KindRoom:
+		return seesInRoom(ev, u, r)
 	}
 	switch b := ev.Body.(type) {
 	case MessageSent:
