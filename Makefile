@@ -59,6 +59,10 @@ sim: ## The simulation of the log's fence, in full: without the race detector it
 crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
 	go test -count=1 -v -timeout 15m ./ops/crash
 
+.PHONY: engines-test
+engines-test: ## The suites of logs and stores on real Kafka and Cassandra, which it starts and stops
+	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka
+
 .PHONY: conformance
 conformance: ## The unmodified npm SDKs against a fresh server
 	ops/conformance/run
