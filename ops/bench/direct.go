@@ -70,10 +70,10 @@ type direct struct {
 	run   string // tells the messages of this run from all others
 	log   io.Writer
 	pairs []*pair
-	start time.Time
+	timing
 
-	ack, arrival, lag histogram    // from the scheduled time, measured part only
-	quarters          [4]histogram // arrival, by the quarter of the measured time
+	arrival  histogram    // from the scheduled time, measured part only
+	quarters [4]histogram // arrival, by the quarter of the measured time
 }
 
 // Direct loads direct chats. The report is whole even when its Err is not nil; the error returned is for a run that could not be made.
@@ -81,7 +81,7 @@ func Direct(ctx context.Context, cfg DirectConfig, log io.Writer) (*DirectReport
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &direct{cfg: cfg, run: runID(), log: log}
+	d := &direct{cfg: cfg, run: runID(), log: log, timing: timing{warmup: cfg.Warmup}}
 	defer d.close()
 	if err := d.connect(ctx); err != nil {
 		return nil, err

@@ -76,9 +76,7 @@ type hot struct {
 	log      io.Writer
 	accounts *Accounts
 	crowds   []*crowd
-	start    time.Time
-
-	ack, lag histogram // from the scheduled time, measured part only
+	timing
 }
 
 // Group loads groups. The report is whole even when its Err is not nil; the error returned is for a run that could not be made.
@@ -86,7 +84,7 @@ func Group(ctx context.Context, cfg GroupConfig, log io.Writer) (*GroupReport, e
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	h := &hot{cfg: cfg, run: runID(), log: log}
+	h := &hot{cfg: cfg, run: runID(), log: log, timing: timing{warmup: cfg.Warmup}}
 	h.tag = []byte("pb" + h.run + ":")
 	defer h.close()
 	var err error

@@ -48,7 +48,7 @@ type GroupReport struct {
 func (h *hot) report() *GroupReport {
 	r := &GroupReport{
 		Groups: h.cfg.Groups, Members: h.cfg.Members, Senders: h.cfg.Senders, Asked: h.cfg.Rate, Refused: map[string]int{},
-		Ack: h.ack.latency(), Lag: h.lag.latency(),
+		Ack: h.timing.ack.latency(), Lag: h.timing.lag.latency(),
 	}
 	for _, c := range h.crowds {
 		for _, m := range c.members {
@@ -62,8 +62,9 @@ func (h *hot) report() *GroupReport {
 	var took time.Duration
 	var quarters [4]histogram
 	for _, c := range h.crowds {
+		acked := c.acked()
 		for _, m := range c.members {
-			m.addTo(r)
+			m.addTo(r, acked)
 			r.Again += m.session.Counters().Repeats
 			took = max(took, m.lastAt-h.cfg.Warmup)
 			var own histogram
@@ -85,17 +86,18 @@ func (h *hot) report() *GroupReport {
 	return r
 }
 
-func (m *member) addTo(r *GroupReport) {
+// addTo adds a member, who was to get all that is acknowledged to others.
+func (m *member) addTo(r *GroupReport, acked []bitmap) {
 	r.Sent += m.sent
 	r.Unsent += m.unsent
 	r.Acked += m.acked.count()
 	r.Expected += m.acked.count() * (len(m.c.members) - 1)
-	r.Unanswered += m.sent - int(m.answered.Load())
+	r.Unanswered += m.unanswered()
 	for reason, n := range m.refusals {
 		r.Refused[reason] += n
 	}
 	r.Delivered += m.got.seen.count()
-	r.Lost += m.got.missing(m.c, m.index)
+	r.Lost += m.got.missing(&m.c.book, acked, m.index)
 	r.Differ += m.differ
 	m.got.addTo(r)
 }
@@ -112,7 +114,7 @@ func (h *hot) judgeStored(r *GroupReport) {
 	for _, c := range h.crowds {
 		n := c.stored.seen.count()
 		r.Stored += n
-		r.NotStored += c.stored.missing(c, -1)
+		r.NotStored += c.stored.missing(&c.book, c.acked(), -1)
 		c.stored.addTo(r)
 	}
 	r.Refuted = max(r.Stored-(r.Acked-r.NotStored)-r.Unanswered, 0)

@@ -53,7 +53,7 @@ func (d *direct) report(sent time.Duration) *DirectReport {
 		for _, c := range []struct {
 			who string
 			err error
-		}{{"sender", p.sender.Err()}, {"receiver", p.receiver.Err()}} {
+		}{{"sender", p.session.Err()}, {"receiver", p.receiver.Err()}} {
 			if c.err != nil {
 				r.Broken = append(r.Broken, fmt.Sprintf("%s %d: %v", c.who, p.index, c.err))
 			}
@@ -70,7 +70,7 @@ func (p *pair) addTo(r *DirectReport) {
 	r.Sent += p.sent
 	r.Unsent += p.unsent
 	r.Acked += p.acked.count()
-	r.Unanswered += p.sent - int(p.answered.Load())
+	r.Unanswered += p.unanswered()
 	for reason, n := range p.refusals {
 		r.Refused[reason] += n
 	}

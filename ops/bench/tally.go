@@ -28,14 +28,23 @@ func (b bitmap) missing(want bitmap) (n int) {
 // tally judges what a receiver gets from its sender.
 type tally struct {
 	seen     bitmap
-	last     int // the highest so far, -1 before the first
+	last     int // the highest since the receiver connected, -1 before the first
+	floor    int // the highest before that: what is not above it may come again
+	again    int // that did
 	repeats  int
 	disorder int // arrived after a later one
 	strange  int // not of this pair
 }
 
+func newTally(n int) tally { return tally{seen: newBitmap(n), last: -1, floor: -1} }
+
+// resume is said before the receiver connects anew. What it had not acknowledged comes again then, in order.
+func (t *tally) resume() { t.floor, t.last = max(t.floor, t.last), -1 }
+
 func (t *tally) add(seq int) {
 	switch {
+	case t.seen.has(seq) && seq > t.last && seq <= t.floor:
+		t.again++
 	case t.seen.has(seq):
 		t.repeats++
 	case seq < t.last:
