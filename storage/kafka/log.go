@@ -29,18 +29,21 @@ const (
 	dialTimeout = time.Second
 )
 
-// Open connects and verifies the topics (Verify), except for Dev, which makes them when they are missing.
+// Open connects, makes topics when it may, and verifies them (Verify), except for Dev.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o = o.withDefaults()
 	l := newLog(o)
-	check := l.Verify
-	if o.Dev {
-		check = l.create
+	var err error
+	if o.Dev || o.Create {
+		err = l.create(ctx)
 	}
-	if err := check(ctx); err != nil {
+	if err == nil && !o.Dev {
+		err = l.Verify(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open kafka log: %w", err), l.Close())
 	}
 	return l, nil

@@ -21,6 +21,8 @@ type Options struct {
 
 	// Fencing gives commits producer ids, epochs and sequences. Without it brokers neither refuse older terms nor drop repeats.
 	Fencing bool
+	// Create makes missing topics, with what Verify demands.
+	Create bool
 	// Dev makes missing topics, with one replica, and accepts settings that can lose data.
 	Dev bool
 	// Retention is how long chats and rooms must be kept at least; 0: for ever.
