@@ -17,6 +17,12 @@ func (l *Leases) Viewing(id Room, who domain.UserID) bool {
 	return r.viewers[who] != nil
 }
 
+// Stays tells whether a user has a lease of a room that outlasts its devices: the owner, and who is on the allow list.
+func (l *Leases) Stays(id Room, who domain.UserID) (stays bool) {
+	l.each(id, who, func(_ *bucket, le *lease) { stays = le.stays })
+	return stays
+}
+
 // Count returns how many belong to a room that exists: who has a lease, and the owner in any case.
 func (l *Leases) Count(id Room) int {
 	r := l.room(id)
