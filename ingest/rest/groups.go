@@ -44,13 +44,36 @@ func (n *newGroup) settings(s *Settings) (conversation.GroupSettings, error) {
 	if out.Description == "" {
 		out.Description = n.Desc
 	}
-	if n.MaxUsers != nil {
-		if *n.MaxUsers < 1 || *n.MaxUsers > cursorInt(s.GroupUsers) {
-			return out, illegalArgument.say("maxusers is not within the limit")
-		}
-		out.MaxUsers = uint32(*n.MaxUsers)
+	users, err := maxUsers(n.MaxUsers, s.GroupUsers)
+	if users != nil {
+		out.MaxUsers = *users
 	}
-	return out, nil
+	return out, err
+}
+
+// maxUsers reads the most users that a group or room is to have, nil when it is not given.
+func maxUsers(n *cursorInt, most int) (*uint32, error) {
+	switch {
+	case n == nil:
+		return nil, nil
+	case *n < 1 || *n > cursorInt(most):
+		return nil, illegalArgument.say("maxusers is not within the limit")
+	}
+	return ptr(uint32(*n)), nil
+}
+
+// ownerAndMembers reads the names of who is to be in a new group or room, each once, the owner first.
+func ownerAndMembers(owner string, members []string) ([]domain.UserID, error) {
+	first, err := user.FoldName(owner)
+	if err != nil {
+		return nil, err
+	}
+	users := []domain.UserID{first}
+	if len(members) == 0 {
+		return users, nil
+	}
+	others, err := names(members, conversation.MaxBulk)
+	return append(users, slices.DeleteFunc(others, func(u domain.UserID) bool { return u == first })...), err
 }
 
 // owner returns who is to own the group: the caller, or whom the app says.
@@ -80,13 +103,9 @@ func (c *call) createGroup() error {
 	if err != nil {
 		return err
 	}
-	users := []domain.UserID{owner}
-	if len(n.Members) > 0 {
-		members, err := names(n.Members, conversation.MaxBulk)
-		if err != nil {
-			return err
-		}
-		users = append(users, slices.DeleteFunc(members, func(u domain.UserID) bool { return u == owner })...)
+	users, err := ownerAndMembers(string(owner), n.Members)
+	if err != nil {
+		return err
 	}
 	people, err := c.accounts(users)
 	if err != nil {
@@ -154,10 +173,7 @@ func (c *call) changeGroup() error {
 		return err
 	}
 	if owner, ok := fields["newowner"]; ok {
-		if len(fields) > 1 {
-			return invalidParam.say("newowner cannot be changed together with other fields")
-		}
-		return c.transfer(stream, owner)
+		return c.transfer(stream, owner, len(fields))
 	}
 	change, err := readChange(fields, &c.server.cfg.Settings)
 	if err != nil {
@@ -174,37 +190,33 @@ func (c *call) changeGroup() error {
 }
 
 func readChange(fields map[string]json.RawMessage, s *Settings) (d conversation.GroupChange, err error) {
-	var maxUsers *cursorInt
-	known := changeable(&d, &maxUsers)
+	var users *cursorInt
+	if err := readFields(fields, changeable(&d, &users)); err != nil {
+		return d, err
+	}
+	if d.MaxUsers, err = maxUsers(users, s.GroupUsers); err == nil && d == (conversation.GroupChange{}) {
+		err = illegalArgument.say("there is nothing to change")
+	}
+	return d, err
+}
+
+// readFields reads fields into where they go: pointers to pointers, which are set.
+func readFields(fields map[string]json.RawMessage, known map[string]any) error {
 	for name, raw := range fields {
 		dst, ok := known[name]
 		if !ok {
-			return d, invalidParam.say("some of the group's fields are not valid: they cannot be changed")
+			return invalidParam.say("some of the fields are not valid: they cannot be changed")
 		}
 		if err := json.Unmarshal(raw, dst); err != nil || reflect.ValueOf(dst).Elem().IsNil() {
-			return d, illegalArgument.say(name + " has the wrong type")
+			return illegalArgument.say(name + " has the wrong type")
 		}
 	}
-	if maxUsers != nil {
-		if *maxUsers < 1 || *maxUsers > cursorInt(s.GroupUsers) {
-			return d, illegalArgument.say("maxusers is not within the limit")
-		}
-		n := uint32(*maxUsers)
-		d.MaxUsers = &n
-	}
-	if d == (conversation.GroupChange{}) {
-		return d, illegalArgument.say("there is nothing to change")
-	}
-	return d, nil
+	return nil
 }
 
 // transfer makes another member the owner.
-func (c *call) transfer(stream domain.StreamID, raw json.RawMessage) error {
-	var name string
-	if json.Unmarshal(raw, &name) != nil {
-		return illegalArgument.say("newowner has the wrong type")
-	}
-	to, err := user.FoldName(name)
+func (c *call) transfer(stream domain.StreamID, raw json.RawMessage, fields int) error {
+	to, err := newOwner(raw, fields)
 	if err != nil {
 		return err
 	}
@@ -212,6 +224,18 @@ func (c *call) transfer(stream domain.StreamID, raw json.RawMessage) error {
 		return err
 	}
 	return c.data(map[string]bool{"newowner": true})
+}
+
+// newOwner reads who is to own a group or room; nothing else can be changed in the same call.
+func newOwner(raw json.RawMessage, fields int) (domain.UserID, error) {
+	if fields > 1 {
+		return "", invalidParam.say("newowner cannot be changed together with other fields")
+	}
+	var name string
+	if json.Unmarshal(raw, &name) != nil {
+		return "", illegalArgument.say("newowner has the wrong type")
+	}
+	return user.FoldName(name)
 }
 
 // destroyGroup is DELETE /chatgroups/{id}.
