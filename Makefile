@@ -61,7 +61,7 @@ crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
 
 .PHONY: engines-test
 engines-test: ## The suites of logs and stores on real Kafka and Cassandra, which it starts and stops
-	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka
+	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka ./storage/cassandra
 
 .PHONY: conformance
 conformance: ## The unmodified npm SDKs against a fresh server
