@@ -26,6 +26,7 @@ func (l *Leases) Attach(app domain.AppID, who domain.UserID, inc domain.Incarnat
 				l.changed(b, le)
 			}
 		}
+		l.soil(b, u) // devices may have been forgotten
 	}
 	l.leaveEmpty(b, u)
 	b.mu.Unlock()

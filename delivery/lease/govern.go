@@ -15,7 +15,7 @@ func (l *Leases) SetStays(id Room, who domain.UserID, stays bool) {
 
 func (l *Leases) setStays(b *bucket, le *lease, stays bool, now int64) {
 	if le.stays && !stays && le.idle != 0 {
-		le.idle = now
+		le.idle, le.anyone = now, true // its devices may be forgotten
 	}
 	le.stays = stays
 	l.changed(b, le)

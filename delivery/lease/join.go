@@ -150,7 +150,9 @@ func (l *Leases) leaveEmpty(b *bucket, u *user) {
 		return
 	}
 	l.clean(b, u)
-	delete(b.users, u.key)
+	if b.users[u.key] == u {
+		delete(b.users, u.key)
+	}
 }
 
 func (l *Leases) tellAll(rooms []*room) {

@@ -30,7 +30,6 @@ type user struct {
 	incarnation domain.Incarnation
 	row         uint32 // its number + 1; 0: none yet
 	waits       int32  // the place in bucket.dirty + 1; 0: not there
-	flying      bool   // its row is being written
 	leases      []*lease
 }
 
