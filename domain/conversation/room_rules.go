@@ -68,10 +68,10 @@ func (o *room) role(by *Actor) (Role, error) {
 	switch {
 	case by.App:
 		return RoleApp, nil
+	case o.owner(by.User, by.Incarnation): // also when the account was made anew since: then its room ends in its name
+		return RoleOwner, nil
 	case o.earlier(by.User, by.Incarnation):
 		return RoleNone, errAnew
-	case o.owner(by.User, by.Incarnation):
-		return RoleOwner, nil
 	default:
 		return RoleNone, nil
 	}

@@ -11,10 +11,10 @@ import (
 // Who sees an entry never includes the device that made it. From which entry to which a user sees a conversation at all is the membership's
 // affair (Membership.Covers), and so is whether a member shields the group (Shielded), not this one's.
 func Sees(st domain.Stream, ev *domain.Event, u domain.UserID, r domain.Resource) bool {
-	switch st.Kind {
-	case domain.KindGroup:
+	if st.Kind == domain.KindGroup {
 		return seesInGroup(ev, u, r)
-	case domain.KindRoom:
+	}
+	if st.Kind == domain.KindRoom {
 		return seesInRoom(ev, u, r)
 	}
 	switch b := ev.Body.(type) {
