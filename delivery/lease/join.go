@@ -51,8 +51,8 @@ func (l *Leases) arrive(b *bucket, k userKey, inc domain.Incarnation, now int64)
 
 // endIdle ends leases of a user that have run out.
 func (l *Leases) endIdle(b *bucket, u *user, now int64) (news []*room) {
-	for i := len(u.leases) - 1; i >= 0; i-- {
-		if le := u.leases[i]; le.place != 0 && l.over(le, now) {
+	for _, le := range slices.Clone(u.leases) {
+		if le.place != 0 && l.over(le, now) {
 			news = append(news, l.end(b, le, expired))
 		}
 	}

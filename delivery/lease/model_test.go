@@ -17,7 +17,6 @@ import (
 // mark is where a lease stands in the model.
 type mark struct {
 	inc     domain.Incarnation
-	ext     string
 	joined  int64
 	idle    int64
 	stays   bool

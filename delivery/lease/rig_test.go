@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"parley/domain"
@@ -157,6 +158,7 @@ type rig struct {
 	store *memory
 	heard *heard
 	set   Settings
+	reg   *prometheus.Registry
 }
 
 func newRig(t testing.TB) *rig {
@@ -168,8 +170,8 @@ func newRig(t testing.TB) *rig {
 // start begins anew with what the store has.
 func (r *rig) start() {
 	r.t.Helper()
-	r.heard = &heard{}
-	r.Leases = New(Config{Store: r.store, Settings: r.set, Sink: r.heard, Now: r.clock.now})
+	r.heard, r.reg = &heard{}, prometheus.NewPedanticRegistry()
+	r.Leases = New(Config{Store: r.store, Settings: r.set, Sink: r.heard, Now: r.clock.now, Registerer: r.reg})
 	if err := r.Load(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
@@ -191,3 +193,34 @@ func (r *rig) joins(who domain.UserID, d domain.Resource, room string, change ..
 }
 
 func stays(j *Join) { j.Stays = true }
+
+// metric returns the value of a counter or gauge; label "" stands for none.
+func (r *rig) metric(name, label string) float64 {
+	r.t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	r.t.Fatalf("no metric %s %s", name, label)
+	return 0
+}
+
+// discard is a store that keeps nothing and costs nothing.
+type discard struct{}
+
+func (discard) Write(context.Context, []table.Write) error             { return nil }
+func (discard) Sync(context.Context) error                             { return nil }
+func (discard) Scan(context.Context, table.Query) ([]table.Row, error) { return nil, nil }
+
+// silent is a Sink that hears nothing.
+type silent struct{}
+
+func (silent) Came(Room, domain.UserID, string, int) {}
+func (silent) Went(Room, domain.UserID, int)         {}
