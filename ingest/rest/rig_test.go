@@ -312,7 +312,7 @@ func freeSettings() rest.Settings {
 
 func newRig(t *testing.T, change ...func(*rest.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1))), viewing: &viewing{}, people: &people{
+	r := &rig{t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1))), viewing: newViewing(1_000_000, time.Now), people: &people{
 		devices: map[domain.UserID][]rest.Device{}, waiting: map[domain.UserID]int{}, seen: map[domain.MessageID]bool{},
 	}}
 	r.made = rest.MakeApp(r.app, true)

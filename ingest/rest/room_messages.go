@@ -43,9 +43,7 @@ func (c *call) postToRooms(req *postRequest) error {
 	if err != nil {
 		return err
 	}
-	if m.ext, err = priorityExt(level); err != nil {
-		return err
-	}
+	m.ext = msync.AppendRoomExt(nil, level, false)
 	if !c.server.limits.allow(c.app.ID, bucketRoomMessages, c.begin, len(m.postings)) {
 		c.server.metrics.limited.WithLabelValues(bucketRoomMessages).Inc()
 		return domain.Refuse(domain.RateLimited, bucketRoomMessages)

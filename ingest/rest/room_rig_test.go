@@ -3,21 +3,30 @@ package rest_test
 import (
 	"context"
 	"sync"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/ingest/rest"
 )
 
-// viewing is who views rooms: the real leases, without the sockets that are delivery's, and a rate that the test sets.
+// viewing is who views rooms: the real leases and the real rate of rooms, without the sockets that are delivery's.
 type viewing struct {
-	mu       sync.Mutex
-	shed     map[conversation.Priority]bool
-	admitted []conversation.Priority
-	joins    []rest.RoomJoin
+	rooms *room.Rooms
+	mu    sync.Mutex
+	joins []rest.RoomJoin
+}
+
+// newViewing makes one whose rooms take so many messages a second.
+func newViewing(rate int, now func() time.Time) *viewing {
+	s := room.DefaultSettings()
+	s.Rate = rate
+	return &viewing{rooms: must(room.New(room.Config{Settings: s, Now: now, Registerer: prometheus.NewRegistry()}))}
 }
 
 func (v *viewing) Join(ctx context.Context, j rest.RoomJoin) (rest.RoomInfo, error) {
@@ -82,14 +91,8 @@ func (v *viewing) Views(_ context.Context, app domain.AppID, u domain.UserID) (o
 	return out, nil
 }
 
-func (v *viewing) Admit(_ domain.AppID, _ string, p conversation.Priority) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.shed[p] {
-		return domain.Refuse(domain.RateLimited, "traffic limit")
-	}
-	v.admitted = append(v.admitted, p)
-	return nil
+func (v *viewing) Admit(app domain.AppID, id string, p conversation.Priority) error {
+	return v.rooms.Admit(domain.RoomStream(app, id), p)
 }
 
 func (r reads) Rooms(ctx context.Context, app domain.AppID, cursor string, limit int) ([]rest.Room, string, error) {
