@@ -160,8 +160,20 @@ type Viewed struct {
 	Since time.Time
 }
 
-// Rooms knows who views rooms.
+// RoomViewers knows who views rooms.
+type RoomViewers interface {
+	// Count returns how many belong to a room that exists: who views it, and the owner in any case.
+	Count(ctx context.Context, app domain.AppID, room string) (int, error)
+	Viewing(ctx context.Context, app domain.AppID, room string, u domain.UserID) (bool, error)
+	// Viewers returns those who view a room in the order of their names, from the first one after a name on; none after the last.
+	Viewers(ctx context.Context, app domain.AppID, room string, after domain.UserID, limit int) ([]Viewer, error)
+	// Views returns the rooms that a user views, in the order of joining.
+	Views(ctx context.Context, app domain.AppID, u domain.UserID) ([]Viewed, error)
+}
+
+// Rooms lets users view rooms, and messages in.
 type Rooms interface {
+	RoomViewers
 	// Join makes all sessions of a user view a room; a user without any views it for as long as a viewer may be cut off. Joining again is
 	// no error. Refused with RoomNotFound, RoomFull, TooManyRooms.
 	Join(ctx context.Context, j RoomJoin) (RoomInfo, error)
@@ -171,13 +183,6 @@ type Rooms interface {
 	Remove(
 		ctx context.Context, app domain.AppID, room string, users []domain.UserID, by conversation.Doer,
 	) (removed []domain.UserID, err error)
-	// Count returns how many belong to a room that exists: who views it, and the owner in any case.
-	Count(ctx context.Context, app domain.AppID, room string) (int, error)
-	Viewing(ctx context.Context, app domain.AppID, room string, u domain.UserID) (bool, error)
-	// Viewers returns those who view a room in the order of their names, from the first one after a name on; none after the last.
-	Viewers(ctx context.Context, app domain.AppID, room string, after domain.UserID, limit int) ([]Viewer, error)
-	// Views returns the rooms that a user views, in the order of joining.
-	Views(ctx context.Context, app domain.AppID, u domain.UserID) ([]Viewed, error)
 	// Admit refuses with RateLimited a message that the room sheds. It is asked before the message is sent.
 	Admit(app domain.AppID, room string, p conversation.Priority) error
 }

@@ -157,12 +157,12 @@ func (c *call) recallWish(r *recallRequest) (wish, error) {
 		Force: r.Force, App: true,
 	}
 	draft := msync.RecallDraft{Chat: msync.MessageBody_GROUPCHAT, From: string(by), To: st.A, ID: uint64(target.Message), Info: r.Info}
-	switch kind {
-	case domain.KindDirect:
+	if kind == domain.KindRoom {
+		draft.Chat = msync.MessageBody_CHATROOM
+	}
+	if kind == domain.KindDirect {
 		cmd.To = st.Peer(by)
 		draft.Chat, draft.To = msync.MessageBody_CHAT, string(cmd.To)
-	case domain.KindRoom:
-		draft.Chat = msync.MessageBody_CHATROOM
 	}
 	if cmd.Body, cmd.Ext, err = msync.RecallOf(&draft); err != nil {
 		return wish{}, err

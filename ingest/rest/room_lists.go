@@ -89,8 +89,8 @@ type joinedRoom struct {
 	MaxUsers    uint32 `json:"max_users"`
 }
 
-// joinedRooms is GET /users/{u}/joined_chatrooms: the rooms that a user views, and those of them that it owns. Back ends see ids and names;
-// pages are counted from 1, and without a page's size and number it is the latest ones.
+// joinedRooms is GET /users/{u}/joined_chatrooms: the rooms that a user views. Back ends see ids and names; pages are counted from 1, and
+// without a page's size and number it is the latest ones.
 func (c *call) joinedRooms() error {
 	page, err := c.myRooms()
 	if err != nil {
