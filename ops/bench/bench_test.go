@@ -172,9 +172,19 @@ parley_gateway_login_seconds_bucket{le="0.1"} 9
 parley_gateway_login_seconds_sum 0.25
 parley_gateway_login_seconds_count 3
 parley_other{a="b c"} 1
+parley_room_shed_total{priority="low",reason="rate"} 5
+parley_room_shed_total{priority="normal",reason="rate"} 6
+parley_runner_lag_commits{partition="0"} 3
+parley_reactor_lag_commits{partition="0"} 4
+go_memstats_mallocs_total 1.5e+06
+go_goroutines 70
+process_open_fds 80
 `
 	got, err := readSample(strings.NewReader(text))
-	want := sample{cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000, tail: 42, logins: 3, login: 250 * time.Millisecond}
+	want := sample{
+		cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000, tail: 42, logins: 3, login: 250 * time.Millisecond,
+		shed: 11, lag: 7, allocs: 1_500_000, goroutines: 70, files: 80,
+	}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

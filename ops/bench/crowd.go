@@ -29,10 +29,13 @@ type member struct {
 	c      *crowd
 	index  int
 	name   string
+	token  msync.Token
 	differ int // acknowledged under another id than somebody received
 
 	got      tray
-	arrived  atomic.Int64
+	arrived  atomic.Int64 // different messages
+	pause    pause
+	repeats  uint64        // that the clients of earlier connections have left out
 	lastAt   time.Duration // when the last arrival was, from the start
 	quarters [4]histogram  // from the scheduled time to the arrival, by quarter of the measured time
 }
@@ -101,31 +104,44 @@ func (m *member) onID(seq int, id uint64) {
 
 func (c *crowd) dial(ctx context.Context) error {
 	for i, m := range c.members {
-		s, err := client.Dial(ctx, c.h.cfg.Target.WS, client.Options{
-			AppKey: c.h.cfg.Target.App, User: m.name, Token: c.tokens[i], Resource: "bench", MaxPending: maxPending, OnMeta: m.onMeta,
-		})
-		if err != nil {
-			return fmt.Errorf("bench: member %s: %w", m.name, err)
+		m.token = c.tokens[i]
+		if err := m.dial(ctx); err != nil {
+			return err
 		}
-		m.session = s
 	}
 	return nil
 }
+
+func (m *member) dial(ctx context.Context) (err error) {
+	m.session, err = client.Dial(ctx, m.c.h.cfg.Target.WS, client.Options{
+		AppKey: m.c.h.cfg.Target.App, User: m.name, Token: m.token, Resource: "bench", MaxPending: maxPending, OnMeta: m.onMeta,
+	})
+	if err != nil {
+		return fmt.Errorf("bench: member %s: %w", m.name, err)
+	}
+	return nil
+}
+
+// steady tells whether the member just listens.
+func (m *member) steady() bool { return m.index < len(m.c.members)-m.c.h.cfg.Churn }
 
 // onMeta runs on the reader of the session.
 func (m *member) onMeta(e client.Delivery) {
 	if e.Meta.NS == msync.Meta_MUC {
 		return // news of the group itself
 	}
+	m.pause.wait()
 	h := m.c.h
 	sender, seq, due, ok := m.c.read(e.Meta.Payload)
 	if !ok || sender == m.index { // one's own does not come back to the device that wrote it
 		m.got.strange++
 		return
 	}
-	m.got.add(&m.c.book, sender, seq, e.Meta.ID)
+	if !m.got.add(&m.c.book, sender, seq, e.Meta.ID) {
+		return
+	}
 	m.arrived.Add(1)
-	if at := due - h.cfg.Warmup; at >= 0 {
+	if at := due - h.cfg.Warmup; at >= 0 && m.steady() {
 		m.lastAt = time.Since(h.start)
 		m.quarters[min(int(4*at/h.cfg.Duration), 3)].record(m.lastAt - due)
 	}

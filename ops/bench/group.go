@@ -22,12 +22,17 @@ type GroupConfig struct {
 	Warmup   time.Duration // loaded and checked before, not measured
 	Drain    time.Duration // the longest wait for answers and arrivals afterwards
 	Size     int           // bytes of text
+
+	Churn int           // of each group, members who are cut and come back, or stop reading for a while; their latency is not counted
+	Every time.Duration // between two such things
+	Hold  time.Duration // how long one stops reading
 }
 
 // DefaultGroup is the hot group of the design.
 func DefaultGroup() GroupConfig {
 	return GroupConfig{
 		Groups: 1, Members: 20, Senders: 5, Rate: 5000, Duration: 20 * time.Second, Warmup: 3 * time.Second, Drain: 30 * time.Second, Size: 100,
+		Every: time.Second, Hold: 3 * time.Second,
 	}
 }
 
@@ -53,6 +58,7 @@ func (c *GroupConfig) Validate() error {
 	check(c.Warmup >= 0 && c.Warmup <= time.Minute, "warmup: %s is not between 0 and 1m", c.Warmup)
 	check(c.Drain >= time.Second && c.Drain <= time.Minute, "drain: %s is not between 1s and 1m", c.Drain)
 	check(c.Size >= minText && c.Size <= 4096, "size: %d is not between %d and 4096", c.Size, minText)
+	checkChurn(check, c.Churn, max(c.Members-c.Senders-1, 0), c.Every, c.Hold)
 	check(float64(c.Rate)*(c.Warmup+c.Duration).Seconds()*float64(c.Members) <= maxDeliveries,
 		"rate, duration and members: more than %d deliveries", maxDeliveries)
 	return errors.Join(append(errs, c.Target.Validate())...)
@@ -76,7 +82,14 @@ type hot struct {
 	log      io.Writer
 	accounts *Accounts
 	crowds   []*crowd
+	unrest   Unrest
 	timing
+}
+
+func newHot(cfg GroupConfig, log io.Writer) *hot {
+	h := &hot{cfg: cfg, run: runID(), log: log, timing: timing{warmup: cfg.Warmup}}
+	h.tag = []byte("pb" + h.run + ":")
+	return h
 }
 
 // Group loads groups. The report is whole even when its Err is not nil; the error returned is for a run that could not be made.
@@ -84,14 +97,8 @@ func Group(ctx context.Context, cfg GroupConfig, log io.Writer) (*GroupReport, e
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	h := &hot{cfg: cfg, run: runID(), log: log, timing: timing{warmup: cfg.Warmup}}
-	h.tag = []byte("pb" + h.run + ":")
+	h := newHot(cfg, log)
 	defer h.close()
-	var err error
-	if h.accounts, err = OpenAccounts(ctx, &h.cfg.Target); err != nil {
-		return nil, err
-	}
-	defer h.accounts.Close()
 	if err := h.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -99,7 +106,10 @@ func Group(ctx context.Context, cfg GroupConfig, log io.Writer) (*GroupReport, e
 }
 
 // connect makes the users, the groups and the sessions.
-func (h *hot) connect(ctx context.Context) error {
+func (h *hot) connect(ctx context.Context) (err error) {
+	if h.accounts, err = OpenAccounts(ctx, &h.cfg.Target); err != nil {
+		return err
+	}
 	for i := range h.cfg.Groups {
 		c, err := newCrowd(ctx, h, i)
 		if err != nil {
@@ -110,28 +120,33 @@ func (h *hot) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(h.log, "%d groups of %d connected, %d senders in each; %d messages/s for %s after %s of warm-up\n",
+	_, err = fmt.Fprintf(h.log, "%d groups of %d connected, %d senders in each; %d messages/s for %s after %s of warm-up\n",
 		h.cfg.Groups, h.cfg.Members, h.cfg.Senders, h.cfg.Rate, h.cfg.Duration, h.cfg.Warmup)
 	return err
 }
 
 // measure sends everything, waits for the stragglers, reads history and makes the report.
 func (h *hot) measure(ctx context.Context) (*GroupReport, error) {
-	server := newProcess(h.cfg.Target.Admin)
+	server := newProcess(&h.cfg.Target)
 	defer server.close()
 	first, err := server.sample(ctx)
 	if err != nil {
 		return nil, err
 	}
 	h.start = time.Now().Add(50 * time.Millisecond)
-	var wg sync.WaitGroup
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg, others sync.WaitGroup
 	for _, c := range h.crowds {
 		for _, m := range c.members[:h.cfg.Senders] {
 			wg.Go(func() { m.send(ctx) })
 		}
 	}
+	others.Go(func() { h.churn(sending) })
 	marks, own, err := server.watch(ctx, h.start.Add(h.cfg.Warmup), h.cfg.Duration)
 	wg.Wait()
+	stop()
+	others.Wait()
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +156,7 @@ func (h *hot) measure(ctx context.Context) (*GroupReport, error) {
 		return nil, err
 	}
 	r := h.report()
-	r.ClientCPU, r.ServerCPU = ownCPU()-own, last.cpu-marks[0].cpu
+	r.ClientCPU, r.ServerCPU, r.Allocs = ownCPU()-own, last.cpu-marks[0].cpu, last.allocs-marks[0].allocs
 	r.RSSBefore, r.RSSAfter = first.rss, last.rss
 	for i := range r.TailByTime {
 		r.TailByTime[i] = marks[i+1].tail
@@ -183,4 +198,7 @@ func (h *hot) close() {
 		}
 	}
 	wg.Wait()
+	if h.accounts != nil {
+		h.accounts.Close()
+	}
 }

@@ -24,7 +24,9 @@ type pair struct {
 	receiver *client.Client
 	marker   []byte // "pb<run>:<pair>:"
 	tally    tally
-	arrived  atomic.Int64
+	arrived  atomic.Int64 // different messages
+	pause    pause
+	token    msync.Token // of the receiver
 
 	receipts        chan uint64
 	receiptsDone    sync.WaitGroup
@@ -50,12 +52,25 @@ func newPair(d *direct, index int, from, to string) (*pair, error) {
 	return p, nil
 }
 
-func (p *pair) dial(ctx context.Context, from, to msync.Token) (err error) {
-	o := client.Options{AppKey: p.d.cfg.Target.App, Resource: "bench", MaxPending: maxPending}
-	o.User, o.Token, o.OnMeta = p.to, to, p.onMessage
+func (p *pair) options() client.Options {
+	return client.Options{AppKey: p.d.cfg.Target.App, Resource: "bench", MaxPending: maxPending}
+}
+
+func (p *pair) dialReceiver(ctx context.Context) (err error) {
+	o := p.options()
+	o.User, o.Token, o.OnMeta = p.to, p.token, p.onMessage
 	if p.receiver, err = client.Dial(ctx, p.d.cfg.Target.WS, o); err != nil {
 		return fmt.Errorf("bench: receiver %d: %w", p.index, err)
 	}
+	return nil
+}
+
+func (p *pair) dial(ctx context.Context, from, to msync.Token) (err error) {
+	p.token = to
+	if err := p.dialReceiver(ctx); err != nil {
+		return err
+	}
+	o := p.options()
 	o.User, o.Token, o.OnMeta = p.from, from, func(client.Delivery) { p.receiptsBack.Add(1) }
 	if p.session, err = client.Dial(ctx, p.d.cfg.Target.WS, o); err != nil {
 		return fmt.Errorf("bench: sender %d: %w", p.index, err)
@@ -69,14 +84,17 @@ func (p *pair) dial(ctx context.Context, from, to msync.Token) (err error) {
 
 // onMessage runs on the reader of the receiver's session.
 func (p *pair) onMessage(e client.Delivery) {
+	p.pause.wait()
 	seq, due, ok := p.parse(e.Meta.Payload)
 	if !ok {
 		p.tally.strange++
 		return
 	}
-	p.tally.add(seq)
+	if !p.tally.add(seq) {
+		return
+	}
 	p.arrived.Add(1)
-	if at := due - p.d.cfg.Warmup; at >= 0 {
+	if at := due - p.d.cfg.Warmup; at >= 0 && p.index >= p.d.cfg.Churn {
 		took := time.Since(p.d.start) - due
 		p.d.arrival.record(took)
 		p.d.quarters[min(int(4*at/p.d.cfg.Duration), 3)].record(took)

@@ -64,8 +64,10 @@ func (t *tray) resume() {
 	t.rewind()
 }
 
-func (t *tray) add(b *book, sender, seq int, id uint64) {
+// add returns false for what came before.
+func (t *tray) add(b *book, sender, seq int, id uint64) (fresh bool) {
 	place := b.place(sender, seq)
+	fresh = !t.seen.has(place)
 	ordered := id > t.lastID && seq > t.last[sender]
 	switch {
 	case t.seen.has(place) && ordered && id <= t.floor:
@@ -80,6 +82,7 @@ func (t *tray) add(b *book, sender, seq int, id uint64) {
 	}
 	t.seen.set(place)
 	t.lastID, t.last[sender] = max(t.lastID, id), max(t.last[sender], seq)
+	return fresh
 }
 
 // missing counts what was acknowledged to others than the sender except and is not here.
