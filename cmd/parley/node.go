@@ -18,6 +18,8 @@ import (
 
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/delivery/router"
 	"parley/domain"
 	"parley/domain/conversation"
@@ -37,8 +39,8 @@ import (
 
 // node is one process with all roles: everything that serve runs, and the order in which it starts and stops.
 //
-// The core (shards, projections, routers) outlives the edge (listeners, gateway, REST): on stop the edge drains first, then the shards
-// finish what is in flight and flush, then the databases close.
+// The core (shards, projections, routers, rooms) outlives the edge (listeners, gateway, REST): on stop the edge drains first, then the
+// shards finish what is in flight and flush, leases are written as the last sockets left them, then the databases close.
 type node struct {
 	cfg config
 	log *slog.Logger
@@ -54,6 +56,8 @@ type node struct {
 	queries  *queries.Queries
 	signer   *token.Signer
 	users    *directory.Directory
+	leases   *lease.Leases
+	rooms    *room.Rooms
 	router   *router.Router
 	gateway  *gateway.Gateway
 	edge     *edge
@@ -138,6 +142,7 @@ func (n *node) buildCore(ctx context.Context) error {
 	rules := map[domain.Kind]domain.Rules{
 		domain.KindDirect: conversation.NewRules(n.cfg.Limits.message()),
 		domain.KindGroup:  conversation.NewGroupRules(n.cfg.Limits.message()),
+		domain.KindRoom:   conversation.NewRoomRules(n.cfg.Limits.message()),
 		domain.KindUser:   user.Rules{},
 	}
 	n.owners, err = owners.New(owners.Config{
@@ -182,7 +187,9 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 	n.start(context.WithoutCancel(ctx), &edges, "admin", n.edge.serveAdmin)
 	err := n.awaitShards(ctx)
 	if err == nil {
-		n.startRouters(core, &wg)
+		err = n.startDelivery(core, &wg)
+	}
+	if err == nil {
 		n.start(edge, &edges, "gateway", n.gateway.Run)
 		n.start(edge, &edges, "giving memory back", func(ctx context.Context) error { return new(quiet).run(ctx, n.gateway.Sessions) })
 		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
@@ -259,6 +266,18 @@ func (n *node) awaitShards(ctx context.Context) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// startDelivery loads who viewed which room and starts what hands entries on. Leases are brought in line with the rooms when the routers
+// see what changes from now on.
+func (n *node) startDelivery(ctx context.Context, wg *sync.WaitGroup) error {
+	if err := n.leases.Load(ctx); err != nil {
+		return err
+	}
+	n.startRouters(ctx, wg)
+	n.start(ctx, wg, "leases of rooms", n.leases.Run)
+	n.start(ctx, wg, "rooms", n.rooms.Run)
+	return n.gateway.CheckRooms(ctx)
 }
 
 // startRouters routes every partition from where its shard stands now: what came before is read by sessions at log-in.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,6 +129,29 @@ func (s *brittleStore) Sync(ctx context.Context) error {
 	return s.Store.Sync(ctx)
 }
 
+// leaseStore is a part of the store for the leases of one app's rig, each of which is a node of its own.
+type leaseStore struct {
+	*brittleStore
+	app domain.AppID
+}
+
+func (s leaseStore) own(k table.Key) table.Key {
+	return append(table.Key(nil).Text(string(s.app)), k...)
+}
+
+func (s leaseStore) Write(ctx context.Context, writes []table.Write) error {
+	own := slices.Clone(writes)
+	for i := range own {
+		own[i].Partition = s.own(own[i].Partition)
+	}
+	return s.brittleStore.Write(ctx, own)
+}
+
+func (s leaseStore) Scan(ctx context.Context, q table.Query) ([]table.Row, error) {
+	q.Partition = s.own(q.Partition)
+	return s.brittleStore.Scan(ctx, q)
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -154,7 +178,7 @@ func start(dir string) *core {
 	}
 	rules := map[domain.Kind]domain.Rules{
 		domain.KindDirect: conversation.NewRules(message.DefaultLimits), domain.KindGroup: conversation.NewGroupRules(message.DefaultLimits),
-		domain.KindUser: user.Rules{},
+		domain.KindUser: user.Rules{}, domain.KindRoom: conversation.NewRoomRules(message.DefaultLimits),
 	}
 	c.owners = must(owners.New(owners.Config{
 		Node: "n", Control: c.control, Log: c.log, Store: c.store, Metrics: reg, Now: time.Now,

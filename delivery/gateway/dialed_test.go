@@ -22,8 +22,10 @@ type device struct {
 	*client.Client
 	t    *testing.T
 	user string
-	mu   sync.Mutex
-	got  []got
+
+	resource string
+	mu       sync.Mutex
+	got      []got
 
 	unread []msync.UnreadQueue
 }
@@ -39,6 +41,8 @@ type got struct {
 	key   uint64
 	to    string // device that was addressed
 	op    string // of a group's event
+	res   string // the sender's device
+	news  string // of a room: who came or went, how many there are, and what was said
 }
 
 func (r *rig) options(name, resource string) client.Options {
@@ -55,7 +59,7 @@ func (r *rig) dial(name, resource string, change ...func(*client.Options)) *devi
 }
 
 func (r *rig) tryDial(name, resource string, change ...func(*client.Options)) (*device, error) {
-	d := &device{t: r.t, user: name}
+	d := &device{t: r.t, user: name, resource: resource}
 	o := r.options(name, resource)
 	o.OnMeta, o.OnUnread = d.take, d.list
 	for _, f := range change {
@@ -84,6 +88,7 @@ func (d *device) listed() []msync.UnreadQueue {
 
 func (d *device) take(v client.Delivery) {
 	g := got{id: v.Meta.ID, queue: v.Queue.Queue(), from: string(v.Meta.From.Name), key: v.NextKey, to: string(v.Meta.To.Resource)}
+	g.res = string(v.Meta.From.Resource)
 	if v.Meta.NS == msync.Meta_CHAT {
 		body, err := msync.ScanBody(v.Meta.Payload)
 		if err != nil {
@@ -97,6 +102,9 @@ func (d *device) take(v client.Delivery) {
 			d.t.Errorf("MUCBody: %v", err)
 		}
 		g.op = muc.GetOperation().String()
+		if e, ok := client.ReadRoomEvent(&v.Meta); ok {
+			g.news = newsOf(&e)
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

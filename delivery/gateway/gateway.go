@@ -14,6 +14,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +29,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"parley/delivery/directory"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/domain/message"
@@ -79,6 +82,9 @@ type Config struct {
 	Directory  *directory.Directory
 	Router     Router
 	Store      Store
+	Leases     *lease.Leases    // who views which room; its Sink is Rooms
+	Rooms      *room.Rooms      // running while the gateway does
+	OnJoin     int              // newest messages that who joins a room is shown
 	NodeNumber domain.Partition // of the ids of what is not logged: domain.FirstNode and up
 	Now        func() time.Time
 	Logger     *slog.Logger
@@ -93,6 +99,7 @@ type Gateway struct {
 	devices *devices
 	flusher *flusher
 	readers *readers
+	users   userLocks
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -110,6 +117,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer), flusher: newFlusher(), readers: newReaders(),
+		users:    userLocks{seed: maphash.MakeSeed()},
 		sessions: make(map[*session]struct{}), apps: make(map[domain.AppID]*rate.Limiter),
 	}
 	g.devices = newDevices(cfg.Store, &g.cfg.Settings, g.metrics, cfg.Now)
@@ -330,6 +338,6 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	set := &h.session.gw.cfg.Settings
 	o := newOutbound(c, h.session.gw.flusher, set.MaxOutbound, set.StallTimeout, h.session.failed)
 	o.in.early = slices.Clone(early)
-	h.session.in = &o.in
+	h.session.in, h.session.out = &o.in, o
 	return o, bufio.NewReadWriter(bufio.NewReaderSize(o, headerRead), bufio.NewWriterSize(o, writeBuffer)), nil
 }

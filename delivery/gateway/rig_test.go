@@ -17,6 +17,8 @@ import (
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
 	"parley/delivery/gateway/client"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/delivery/router"
 	"parley/domain"
 	"parley/domain/fence"
@@ -34,10 +36,14 @@ type rig struct {
 	config   gateway.Config
 	users    *directory.Directory
 	router   *router.Router
+	leases   *lease.Leases
+	rooms    *room.Rooms
 	gateway  *gateway.Gateway
 	registry *prometheus.Registry
 	server   *httptest.Server
 	url      string
+	leaseSet lease.Settings // set them before start
+	roomSet  room.Settings
 	tls      bool   // set it before start
 	stop     func() // ends the gateway as a node does; may be called before the test ends
 }
@@ -54,7 +60,10 @@ func settings() gateway.Settings {
 
 func newRig(t *testing.T, change ...func(*gateway.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1)))}
+	r := &rig{
+		t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1))),
+		leaseSet: lease.DefaultSettings(), roomSet: room.DefaultSettings(),
+	}
 	require.NoError(t, shared.control.PutApp(t.Context(), control.App{ID: r.app, UUID: "u", ClientID: "c", SecretHash: control.HashSecret("s")}))
 	r.start(change...)
 	t.Cleanup(func() { r.stop() })
@@ -64,9 +73,11 @@ func newRig(t *testing.T, change ...func(*gateway.Config)) *rig {
 // start starts a gateway for the app, as a new process would.
 func (r *rig) start(change ...func(*gateway.Config)) {
 	r.registry, r.users = prometheus.NewRegistry(), directory.New()
-	route := router.New(r.users, shared.owners.Partitions(), router.NewMetrics(r.registry))
+	r.makeRooms()
+	route := router.New(r.users, r.rooms, r.leases, shared.owners.Partitions(), router.NewMetrics(r.registry))
 	r.router = route
 	r.config = gateway.Config{
+		Leases: r.leases, Rooms: r.rooms, OnJoin: r.roomSet.OnJoin,
 		Settings: settings(), Limits: message.DefaultLimits, Owners: shared.owners, Reads: reads{shared.queries, shared.runner},
 		Apps: apps{shared.control}, Tokens: shared.signer, Directory: r.users, Router: route, Store: shared.store,
 		NodeNumber: domain.FirstNode, Now: time.Now, Logger: quiet, Registerer: r.registry,
@@ -86,6 +97,9 @@ func (r *rig) start(change ...func(*gateway.Config)) {
 		}
 		wg.Go(func() { must(0, route.Run(ctx, p, at.Index, f.Reader(from))) })
 	}
+	wg.Go(func() { must(0, r.leases.Run(ctx)) })
+	wg.Go(func() { must(0, r.rooms.Run(ctx)) })
+	must(0, r.gateway.CheckRooms(ctx))
 	edge, stopEdge := context.WithCancel(context.Background())
 	var edges sync.WaitGroup
 	edges.Go(func() { must(0, r.gateway.Run(edge)) })
@@ -103,6 +117,19 @@ func (r *rig) start(change ...func(*gateway.Config)) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// makeRooms makes what keeps and shows rooms, with the leases of before.
+func (r *rig) makeRooms() {
+	read := reads{shared.queries, shared.runner}
+	r.rooms = must(room.New(room.Config{
+		Settings: r.roomSet, Owners: shared.owners, Reads: read, NextT: func() domain.T { return r.gateway.NextT() }, Now: time.Now,
+		Registerer: r.registry,
+	}))
+	r.leases = lease.New(lease.Config{
+		Store: leaseStore{shared.store, r.app}, Settings: r.leaseSet, Sink: r.rooms, Now: time.Now, Logger: quiet, Registerer: r.registry,
+	})
+	must(0, r.leases.Load(context.Background()))
 }
 
 // settled waits until all that was accepted is routed and in the read models: who logs in now has missed it.

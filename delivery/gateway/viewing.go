@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+
+	"parley/delivery/directory"
+	"parley/delivery/room"
+	"parley/domain"
+)
+
+// views are the rooms that a session views. All but viewing is guarded by the lock of the session's user (userLocks), under which the user's
+// leases change too, so that both always agree: a device has a lease while one of its sockets views.
+type views struct {
+	rooms map[domain.StreamID]*view // nil until there is one
+	begun bool                      // the handshake was answered and leases of before were taken up
+	over  bool                      // the session has ended
+
+	viewing sync.Mutex // held while room.Rooms is called for the session; after the user's lock
+}
+
+// view is one room's place in a session.
+type view struct {
+	seen domain.Seq // the last entry that the device was shown before; 0: not known
+	over bool       // guarded by views.viewing
+}
+
+// userLocks are locks of users. Two users may share one.
+type userLocks struct {
+	seed  maphash.Seed
+	locks [512]sync.Mutex
+}
+
+func (l *userLocks) of(k directory.Key) *sync.Mutex {
+	return &l.locks[maphash.Comparable(l.seed, k)%uint64(len(l.locks))]
+}
+
+// lockRooms locks what the session's user views.
+func (s *session) lockRooms() *sync.Mutex {
+	mu := s.gw.users.of(s.key)
+	mu.Lock()
+	return mu
+}
+
+// view notes that the session views a room from now on: beginShow comes next. seen is the last entry that the device was shown, if that is known.
+// It returns nil when there is nothing to show. The user is locked.
+func (s *session) view(stream domain.StreamID, seen domain.Seq) *view {
+	if s.views.over || s.views.rooms[stream] != nil {
+		return nil
+	}
+	if s.views.rooms == nil {
+		s.views.rooms = make(map[domain.StreamID]*view)
+	}
+	v := &view{seen: seen}
+	s.views.rooms[stream] = v
+	return v
+}
+
+// beginShow begins to show a room. The user is not locked: entries may have to be read.
+func (s *session) beginShow(ctx context.Context, stream domain.StreamID, v *view, from room.Start, history func(*room.Frame)) {
+	s.views.viewing.Lock()
+	defer s.views.viewing.Unlock()
+	if v.over {
+		return
+	}
+	s.gw.cfg.Rooms.Add(ctx, stream, s, history, from)
+}
+
+func (s *session) showHistory(f *room.Frame) {
+	if f != nil {
+		s.Show(f)
+	}
+}
+
+// unview ends the showing of a room, and returns the last entry that was shown. The user is locked.
+func (s *session) unview(stream domain.StreamID) (seen domain.Seq, was bool) {
+	v := s.views.rooms[stream]
+	if v == nil {
+		return 0, false
+	}
+	delete(s.views.rooms, stream)
+	s.views.viewing.Lock()
+	defer s.views.viewing.Unlock()
+	v.over = true
+	return max(v.seen, s.gw.cfg.Rooms.Remove(stream, s)), true
+}
+
+// siblings returns the other sockets of the session's device.
+func (s *session) siblings() []*session {
+	var out []*session
+	for _, o := range s.gw.sessionsOf(s.key) {
+		if o != s && o.info.Resource == s.info.Resource && o.info.Incarnation == s.info.Incarnation && !o.views.over {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// sessionsOf returns the sessions of a user.
+func (g *Gateway) sessionsOf(k directory.Key) []*session {
+	all := g.cfg.Directory.Sessions(k)
+	out := make([]*session, 0, len(all))
+	for _, o := range all {
+		if s, ok := o.(*session); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// resumeRooms goes on with what the device viewed before its socket was cut. It comes after the answer to the handshake; without leases it
+// does next to nothing.
+func (s *session) resumeRooms() {
+	mu := s.lockRooms()
+	s.views.begun = true
+	resumed := s.gw.cfg.Leases.Attach(s.key.App, s.key.User, s.info.Incarnation, s.info.Resource)
+	if len(resumed) == 0 {
+		mu.Unlock()
+		return
+	}
+	shown := make([]*view, len(resumed))
+	for i := range resumed {
+		shown[i] = s.view(resumed[i].Room, resumed[i].Seen)
+	}
+	mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.background(func(ctx context.Context) {
+		for i := range resumed {
+			if r := &resumed[i]; shown[i] != nil {
+				s.beginShow(ctx, r.Room, shown[i], room.Start{Seen: r.Seen, After: r.After}, s.showHistory)
+			}
+		}
+	})
+}
+
+// endRooms ends what the session views. With the last socket of a device its leases begin to run out.
+func (s *session) endRooms() {
+	mu := s.lockRooms()
+	defer mu.Unlock()
+	s.views.over = true
+	var cut map[domain.StreamID]domain.Seq
+	for stream := range s.views.rooms {
+		if cut == nil {
+			cut = make(map[domain.StreamID]domain.Seq, len(s.views.rooms))
+		}
+		cut[stream], _ = s.unview(stream)
+	}
+	if len(s.siblings()) == 0 {
+		s.gw.cfg.Leases.Detach(s.key.App, s.key.User, s.info.Resource, cut)
+	}
+}
