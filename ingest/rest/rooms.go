@@ -69,8 +69,8 @@ func (c *call) createRoom() error {
 		return err
 	}
 	for _, p := range people[1:] {
-		if _, err := c.join(id, p, ""); err != nil && failureOf(err).status >= 500 { // who is in too many rooms is left out
-			return err
+		if _, err := c.join(id, p, ""); err != nil { // who is in too many rooms is left out; the room is there all the same
+			c.server.cfg.Logger.Debug("member of a new room not joined", "app", c.app.ID, "room", id, "err", err)
 		}
 	}
 	return c.data(map[string]string{"id": id})
