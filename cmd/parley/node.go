@@ -170,8 +170,8 @@ func (n *node) feedOf(stream domain.StreamID) (queries.Feed, bool) {
 	return f, ok && f != nil
 }
 
-// run serves until ctx ends. It returns nil after an orderly stop.
-func (n *node) run(ctx context.Context, ready func() error) error {
+// run serves until ctx ends. When all parts run it calls publish, is ready, and calls say. It returns nil after an orderly stop.
+func (n *node) run(ctx context.Context, publish, say func() error) error {
 	core, stopCore := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCore()
 	var wg sync.WaitGroup
@@ -193,8 +193,10 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 		n.start(edge, &edges, "gateway", n.gateway.Run)
 		n.start(edge, &edges, "giving memory back", func(ctx context.Context) error { return new(quiet).run(ctx, n.gateway.Sessions) })
 		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
-		n.setPhase(nil) // before it is said: who reads that parley is ready finds it ready
-		err = ready()
+		if err = publish(); err == nil {
+			n.setPhase(nil) // before it is said: who reads that parley is ready finds it ready
+			err = say()
+		}
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil // asked to stop before it was ready
@@ -330,16 +332,22 @@ func (n *node) close() error {
 	return errors.Join(errs...)
 }
 
-// announce writes dev.json under --dev, and says how to connect.
+// publish writes dev.json under --dev.
+func (n *node) publish() error {
+	if !n.cfg.Dev {
+		return nil
+	}
+	n.dev.REST, n.dev.WS = n.edge.urls()
+	n.dev.Admin = "http://" + n.edge.admin.Addr().String()
+	return n.dev.write(n.cfg.Data)
+}
+
+// announce says that parley is ready, and under --dev how to connect.
 func (n *node) announce(out io.Writer) error {
 	rest, ws := n.edge.urls()
 	if !n.cfg.Dev {
 		n.log.Info("serving", "rest", rest, "ws", ws, "admin", n.edge.admin.Addr().String())
 		return nil
-	}
-	n.dev.REST, n.dev.WS, n.dev.Admin = rest, ws, "http://"+n.edge.admin.Addr().String()
-	if err := n.dev.write(n.cfg.Data); err != nil {
-		return err
 	}
 	_, err := fmt.Fprintf(out, `parley is ready. Development mode: every origin may connect, and anybody may register.
 
