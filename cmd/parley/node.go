@@ -159,7 +159,7 @@ func (n *node) buildCore(ctx context.Context) error {
 		return err
 	}
 	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
-	n.reactors = reactor.New(n.store, n.owners, reactor.All(), reactor.DefaultSettings(), reactor.NewMetrics(n.reg), n.log)
+	n.reactors = reactor.New(n.store, n.owners, reactor.All(n.queries, n.runner), reactor.DefaultSettings(), reactor.NewMetrics(n.reg), n.log)
 	return nil
 }
 

@@ -189,7 +189,7 @@ func start(dir string) *core {
 	c.queries = queries.New(c.store, queries.FeedOf(c.feedOf), c.runner)
 	c.signer = must(token.NewSigner(token.Key{ID: "k", Secret: bytes.Repeat([]byte{7}, 32)}))
 	c.run(func() error { return c.owners.Run(ctx) })
-	reactors := reactor.New(c.store, c.owners, reactor.All(), reactor.DefaultSettings(), reactor.NewMetrics(reg), quiet)
+	reactors := reactor.New(c.store, c.owners, reactor.All(c.queries, c.runner), reactor.DefaultSettings(), reactor.NewMetrics(reg), quiet)
 	for _, f := range c.feeds {
 		c.run(func() error { return c.runner.Run(ctx, f) })
 		c.run(func() error { return reactors.Run(ctx, f) })
