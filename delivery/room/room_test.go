@@ -159,9 +159,10 @@ func metasOf(f *room.Frame) (out []msync.MetaView) {
 
 type rig struct {
 	*room.Rooms
-	t   *testing.T
-	log *log
-	reg *prometheus.Registry
+	t    *testing.T
+	log  *log
+	reg  *prometheus.Registry
+	stop func()
 }
 
 func newRig(t *testing.T, set func(*room.Settings)) *rig {
@@ -187,10 +188,13 @@ func newRig(t *testing.T, set func(*room.Settings)) *rig {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- rooms.Run(ctx) }()
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		stop()
-		require.NoError(t, <-done)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
+	t.Cleanup(r.stop)
 	return r
 }
 
@@ -208,6 +212,24 @@ func (r *rig) add(v *viewer, from room.Start) {
 		v.Show(h)
 	}, from)
 	require.Equal(r.t, 1, calls)
+}
+
+// settled waits until a viewer has been shown all that is said by now.
+func (r *rig) settled(v *viewer) {
+	r.t.Helper()
+	marker := conversation.MessageSent{From: "marker", Body: []byte{0x08, 0x03}, Audience: []domain.UserID{v.user}}
+	id := domain.T(1)<<50 + domain.T(len(v.resource))
+	r.Volatile(lobby, parsed, &domain.Event{T: id, Body: marker})
+	require.Eventually(r.t, func() bool {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		n := len(v.metas)
+		if n == 0 || v.metas[n-1].ID != uint64(id) {
+			return false
+		}
+		v.metas = v.metas[:n-1]
+		return true
+	}, 5*time.Second, time.Millisecond/2)
 }
 
 func (r *rig) shown(v *viewer, want ...domain.Seq) {
