@@ -106,7 +106,7 @@ func header(p []byte) (head, payload int) {
 	case n == 126 && len(p) >= 4:
 		return 4, int(binary.BigEndian.Uint16(p[2:]))
 	case n == 127 && len(p) >= 10:
-		return 10, int(min(binary.BigEndian.Uint64(p[2:]), math.MaxInt32)) //nolint:gosec // bounded
+		return 10, int(min(binary.BigEndian.Uint64(p[2:]), math.MaxInt32))
 	default:
 		return 0, 0
 	}

@@ -172,8 +172,10 @@ func TestSharedFramesOfSlowViewers(t *testing.T) {
 		stall time.Duration
 		raw   bool
 	}{
-		{"over the limit", 256 << 10, time.Minute, true}, {"stalled", 1 << 30, 50 * time.Millisecond, true},
-		{"over the limit, no raw connection", 256 << 10, time.Minute, false}, {"stalled, no raw connection", 1 << 30, 50 * time.Millisecond, false},
+		{"over the limit", 256 << 10, time.Minute, true},
+		{"stalled", 1 << 30, 50 * time.Millisecond, true},
+		{"over the limit, no raw connection", 256 << 10, time.Minute, false},
+		{"stalled, no raw connection", 1 << 30, 50 * time.Millisecond, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server, _ := smallPair(t)
@@ -238,37 +240,6 @@ func TestSharingAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(500, func() { o.share(frame, 1<<20) }))
 	require.NoError(t, o.Close())
 	wg.Wait()
-}
-
-func BenchmarkShare(b *testing.B) {
-	for _, size := range []int{300, 6000} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(b, err)
-			defer l.Close()
-			client, err := net.Dial("tcp", l.Addr().String())
-			require.NoError(b, err)
-			server, err := l.Accept()
-			require.NoError(b, err)
-			f := newFlusher()
-			go f.run()
-			defer f.close()
-			o := newOutbound(server, f, 1<<20, time.Minute, func(err error) {
-				if !errors.Is(err, net.ErrClosed) {
-					b.Error(err)
-				}
-			})
-			go func() { _, _ = io.Copy(io.Discard, client) }()
-			frame := wire('s', 1, size)
-			b.ReportAllocs()
-			for b.Loop() {
-				o.share(frame, 1<<30)
-			}
-			b.StopTimer()
-			client.Close()
-			server.Close()
-		})
-	}
 }
 
 // smallBuffer makes the receiving side's kernel buffer small, before the connection is made.

@@ -153,7 +153,7 @@ func benchRoom(b *testing.B, viewers, rate int) {
 		Settings: room.DefaultSettings(), NextT: g.NextT, Now: time.Now, Registerer: prometheus.NewRegistry(),
 	})
 	require.NoError(b, err)
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(b.Context())
 	var wg sync.WaitGroup
 	wg.Go(g.flusher.run)
 	wg.Go(func() { _ = rooms.Run(ctx) })

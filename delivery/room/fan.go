@@ -209,7 +209,7 @@ func (f *fanout) of(m *member) *Frame {
 		if it.seq == 0 || it.seq > m.seen { // else its history had it: the log was read further than it was routed
 			n = it.choose(m)
 		}
-		key = binary.AppendUvarint(key, uint64(n)) //nolint:gosec // it is small
+		key = binary.AppendUvarint(key, uint64(n))
 		if b := it.chosen(n); b != nil {
 			metas = append(metas, b)
 		}

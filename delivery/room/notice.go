@@ -163,7 +163,7 @@ func (s *state) tellOf(op msync.MUCBody_Operation, people []person) {
 // notice makes a notice; each of those named is told of the others only.
 func (s *state) notice(op msync.MUCBody_Operation, users []domain.UserID, ext string) item {
 	n := msync.RoomNotice{
-		ID: s.rooms.cfg.NextT(), Room: s.st, Op: op, Users: users, Ext: ext, Count: uint32(max(0, s.notices.count)), //nolint:gosec // a count of users
+		ID: s.rooms.cfg.NextT(), Room: s.st, Op: op, Users: users, Ext: ext, Count: uint32(max(0, s.notices.count)),
 	}
 	it := item{t: n.ID, meta: msync.AppendRoomNotice(nil, &n), named: make(map[domain.UserID]int, len(users))}
 	if len(users) == 1 {

@@ -219,7 +219,7 @@ func (s *state) read(ctx context.Context) bool {
 // readTo reads entries, and waits a little for those that are not readable yet.
 func (s *state) readTo(ctx context.Context, from, end domain.Seq) (items []item, err error) {
 	for tries := 0; from <= end; tries++ {
-		events, err := s.rooms.cfg.Reads.Entries(ctx, s.id, from, end, int(end-from)+1, readBytes) //nolint:gosec // at most ringSize
+		events, err := s.rooms.cfg.Reads.Entries(ctx, s.id, from, end, int(end-from)+1, readBytes)
 		if err != nil {
 			return nil, fmt.Errorf("read a room's newest entries: %w", err)
 		}

@@ -125,7 +125,7 @@ func messages(wire []byte) (out [][]byte) {
 		case 126:
 			n, head = int(binary.BigEndian.Uint16(wire[2:])), 4
 		case 127:
-			n, head = int(binary.BigEndian.Uint64(wire[2:])), 10 //nolint:gosec // a test's frame
+			n, head = int(binary.BigEndian.Uint64(wire[2:])), 10
 		}
 		out = append(out, wire[head:head+n])
 		wire = wire[head+n:]
@@ -185,7 +185,7 @@ func newRig(t *testing.T, set func(*room.Settings)) *rig {
 	})
 	require.NoError(t, err)
 	r.Rooms = rooms
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- rooms.Run(ctx) }()
 	r.stop = sync.OnceFunc(func() {
