@@ -158,7 +158,7 @@ func (g *Gateway) removeOne(stream domain.StreamID, k directory.Key, kick []byte
 	return g.cfg.Leases.Remove(stream, users)
 }
 
-// checkedRooms is how many rooms are looked at at once.
+// checkedRooms is how many rooms are read at once.
 const checkedRooms = 500
 
 // CheckRooms brings leases that were loaded in line with the rooms: some may have ended, or got another owner, right before a kill. It

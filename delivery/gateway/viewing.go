@@ -16,6 +16,7 @@ type views struct {
 	rooms map[domain.StreamID]*view // nil until there is one
 	begun bool                      // the handshake was answered and leases of before were taken up
 	over  bool                      // the session has ended
+	tidy  int                       // with so many rooms those that have ended are forgotten
 
 	viewing sync.Mutex // held while room.Rooms is called for the session; after the user's lock
 }
@@ -52,9 +53,25 @@ func (s *session) view(stream domain.StreamID, seen domain.Seq) *view {
 	if s.views.rooms == nil {
 		s.views.rooms = make(map[domain.StreamID]*view)
 	}
+	if len(s.views.rooms) >= s.views.tidy {
+		s.forgetEnded()
+	}
 	v := &view{seen: seen}
 	s.views.rooms[stream] = v
 	return v
+}
+
+// fewRooms is how many rooms a session views before it is worth looking which have ended.
+const fewRooms = 32
+
+// forgetEnded forgets rooms of which the user has no lease any more: those that were destroyed. The user is locked.
+func (s *session) forgetEnded() {
+	for stream := range s.views.rooms {
+		if !s.gw.cfg.Leases.Viewing(stream, s.key.User) {
+			s.unview(stream)
+		}
+	}
+	s.views.tidy = max(2*len(s.views.rooms), fewRooms)
 }
 
 // beginShow begins to show a room. The user is not locked: entries may have to be read.

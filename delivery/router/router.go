@@ -169,6 +169,7 @@ func (r *Router) Volatile(id domain.StreamID, ev *domain.Event) {
 		r.rooms.Volatile(id, st, ev)
 		r.metrics.volatile.Inc()
 		return
+	default:
 	}
 	meta, ok := msync.MetaOfEntry(nil, st, ev, msync.FormAll, nil)
 	if !ok {
