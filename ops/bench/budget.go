@@ -35,10 +35,18 @@ func within(name string, value, budget time.Duration) Figure {
 
 // short writes a time with as many digits as one compares.
 func short(d time.Duration) string {
+	v, unit := float64(d.Nanoseconds())/1e6, "ms"
 	if d < time.Millisecond {
-		return fmt.Sprintf("%.3g us", float64(d.Nanoseconds())/1e3)
+		v, unit = v*1000, "us"
 	}
-	return fmt.Sprintf("%.3g ms", float64(d.Nanoseconds())/1e6)
+	digits := 0
+	switch {
+	case v < 10:
+		digits = 2
+	case v < 100:
+		digits = 1
+	}
+	return fmt.Sprintf("%.*f %s", digits, v, unit)
 }
 
 // sound is the promise that no other figure counts without.

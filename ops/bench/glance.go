@@ -72,8 +72,14 @@ func (g *glance) entries(sync []byte) error {
 	return nil
 }
 
+// nameSpace finds what kind of entry a meta is. It steps over the addresses before that, which are short, without looking at them.
 func nameSpace(meta []byte) (msync.Meta_NameSpace, bool) {
+	const oneByte, bytesType = 0x80, 2
 	for len(meta) > 0 {
+		if tag := meta[0]; tag&(oneByte|7) == bytesType && tag > 7 && len(meta) >= 2 && meta[1] < 0x80 && len(meta) >= 2+int(meta[1]) {
+			meta = meta[2+int(meta[1]):]
+			continue
+		}
 		f, n := field(meta)
 		if n < 0 {
 			return 0, false
@@ -93,8 +99,28 @@ type wireField struct {
 	bytes  []byte
 }
 
-// field reads the field that begins b, and returns its length, or less than 0.
+// field reads the field that begins b, and returns its length, or less than 0. Short fields with small numbers, which nearly all are, are
+// read in place.
 func field(b []byte) (f wireField, length int) {
+	if len(b) >= 2 && b[0] < 0x80 && b[1] < 0x80 && b[0] >= 1<<3 {
+		n := int(b[1])
+		switch f.num = protowire.Number(b[0] >> 3); protowire.Type(b[0] & 7) {
+		case protowire.VarintType:
+			f.number = uint64(n)
+			return f, 2
+		case protowire.BytesType:
+			if len(b) < 2+n {
+				return f, -1
+			}
+			f.bytes = b[2 : 2+n]
+			return f, 2 + n
+		default: // the long way
+		}
+	}
+	return longField(b)
+}
+
+func longField(b []byte) (f wireField, length int) {
 	num, typ, tag := protowire.ConsumeTag(b)
 	if tag < 0 {
 		return f, tag

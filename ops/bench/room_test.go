@@ -300,7 +300,7 @@ func TestBudgets(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	r := &AllReport{Rows: []Outcome{{Name: "a", Work: "work a", Figures: []Figure{within("p99", 2*time.Millisecond, time.Millisecond), reached(10, 10)}}}}
-	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "a: p99: 2 ms, budget <= 1 ms") {
+	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "a: p99: 2.00 ms, budget <= 1.00 ms") {
 		t.Error(err)
 	}
 	var b strings.Builder
