@@ -100,8 +100,8 @@ func newItem(st domain.Stream, ev *domain.Event) (it item, ok bool) {
 	switch b := ev.Body.(type) {
 	case conversation.MessageSent:
 		it.message = shownOnJoin(&b)
-	case conversation.MessageRecalled:
-		it.recalls = b.Message
+	case conversation.MessageRecalled: // clients drop their own messages, but not their own recalls
+		it.recalls, it.doer = b.Message, conversation.Doer{User: b.By, Resource: b.ByResource}
 	case conversation.UsersAllowed:
 		it.listed(st, msync.MUCBody_ADD_USER_WHITE_LIST, b.By.User, users)
 	case conversation.UsersDisallowed:

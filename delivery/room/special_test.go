@@ -205,8 +205,11 @@ func TestWhoDidItIsNotTold(t *testing.T) {
 	r.say(conversation.RoomChanged{By: conversation.Doer{User: "ann", Resource: "web"}, Change: conversation.RoomChange{Name: &name}})
 	r.happened(phone, "UPDATE ann of 0")
 	r.happened(bob, "UPDATE ann of 0")
+	r.say(conversation.MessageRecalled{Message: 9 << 12, From: "bob", By: "ann", ByResource: "web", Body: []byte{8, 6}})
+	r.shown(phone, 1, 2)
+	r.shown(bob, 1, 2)
 	r.settled(web)
-	require.Empty(t, web.happenings())
+	require.Empty(t, web.ids())
 }
 
 func TestADestroyedRoomIsEmptyAfterItsLastEntry(t *testing.T) {
