@@ -143,9 +143,11 @@ func (s *session) leaveOthers(but domain.StreamID) {
 	}
 }
 
-// quit ends what this socket views, and the device's lease with its last socket. The user is locked.
+// quit ends what this socket views, and the device's lease with its last socket. Of a room that has ended there is no lease any more, so
+// that nobody has viewed it. The user is locked.
 func (s *session) quit(stream domain.StreamID) (was bool) {
 	_, was = s.unview(stream)
+	was = was && s.gw.cfg.Leases.Viewing(stream, s.key.User)
 	for _, o := range s.siblings() {
 		if o.views.rooms[stream] != nil {
 			return was

@@ -318,4 +318,7 @@ func TestRoomChanges(t *testing.T) {
 	a, err := bob.SendRoom(within(t), "82", "x", conversation.PriorityHigh)
 	require.NoError(t, err)
 	require.Equal(t, "grpID 82 does not exist!", a.Reason)
+	a, err = bob.LeaveRoom(within(t), "82")
+	require.NoError(t, err)
+	require.Equal(t, "grpID 82 does not exist!", a.Reason, "nobody is in it")
 }
