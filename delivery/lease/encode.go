@@ -31,10 +31,10 @@ type storedLease struct {
 	owner domain.UserID // of the room, as known when the row was written
 }
 
-// appendUser appends the cell of a user's row: the format, app, user, incarnation, node, and the leases. Numbers are varints, strings have
+// encodeUser returns the cell of a user's row: the format, app, user, incarnation, node, and the leases. Numbers are varints, strings have
 // their length before them, times are µs since 1970.
-func appendUser(b []byte, u *user, node string) []byte {
-	b = append(b, rowFormat)
+func encodeUser(u *user, node string) []byte {
+	b := []byte{rowFormat}
 	b = appendString(b, string(u.key.app))
 	b = appendString(b, string(u.key.user))
 	b = binary.AppendUvarint(b, uint64(u.incarnation))
@@ -132,7 +132,7 @@ func (r *reader) length() int {
 	return int(n)
 }
 
-// decodeUser is the inverse of appendUser.
+// decodeUser is the inverse of encodeUser.
 func decodeUser(cell []byte) (u storedUser, err error) {
 	r := &reader{rest: cell}
 	if r.byte() != rowFormat {

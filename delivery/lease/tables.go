@@ -16,7 +16,7 @@ var (
 		ID: 42, Name: "leases",
 		Partition: []table.Field{{Name: "bucket", Type: table.Uint64}},
 		Cluster:   []table.Field{{Name: "number", Type: table.Uint64}},
-		Cells:     []table.Field{{Name: "leases", Type: table.Bytes}}, // see appendUser
+		Cells:     []table.Field{{Name: "leases", Type: table.Bytes}}, // see encodeUser
 	}
 	// Nodes: when a node last said that it lives.
 	Nodes = &table.Table{

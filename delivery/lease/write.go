@@ -135,7 +135,7 @@ func (l *Leases) take(i int, writes []table.Write, flying []inFlight) (_ []table
 		}
 		var cell []byte
 		if len(u.leases) > 0 {
-			cell = appendUser(nil, u, l.node)
+			cell = encodeUser(u, l.node)
 		}
 		writes = append(writes, table.Write{
 			Table: Rows, Partition: bucketPartition(i), Cluster: rowNumber(u.row - 1), T: l.nextT(),
