@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -116,5 +118,33 @@ func TestRoomsOverRESTAndSocket(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 	status, answer = s.api(tokens["bo"], "POST", "/users/bo/messageroaming", map[string]any{"queue": id + "@conference.easemob.com"})
 	require.Equal(t, http.StatusNotFound, status, answer)
+	s.stop()
+}
+
+// ACC-07: the rooms of who is deleted end, and the others' are left.
+func TestDeletedUsersRooms(t *testing.T) {
+	s := serveDev(t, t.TempDir())
+	for _, u := range []string{"ana", "bo", "cy"} {
+		s.token(u)
+	}
+	app := tokenOf(t, asked(t, []string{"PARLEY_ADMIN_KEY=" + s.dev.AdminKey}, "token", "--admin", s.admin))
+	room := func(owner string, members ...string) string {
+		return s.made(app, "POST", "/chatrooms", map[string]any{
+			"name": "r", "description": "", "owner": owner, "members": members,
+		}).(map[string]any)["id"].(string)
+	}
+	own, others := room("ana", "bo"), room("bo", "ana", "cy")
+	s.made(app, "POST", "/chatrooms/"+others+"/white/users/ana", nil)
+	status, answer := s.api(app, "DELETE", "/users/ana", nil)
+	require.Equal(t, http.StatusOK, status, answer)
+	require.Eventually(t, func() bool {
+		status, _ := s.api(app, "GET", "/chatrooms/"+own, nil)
+		return status == http.StatusNotFound
+	}, startLimit, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		members, allowed := s.made(app, "GET", "/chatrooms/"+others+"/users", nil), s.made(app, "GET", "/chatrooms/"+others+"/white/users", nil)
+		return reflect.DeepEqual([]any{[]any{map[string]any{"owner": "bo"}, map[string]any{"member": "cy"}}, []any{}}, []any{members, allowed})
+	}, startLimit, 10*time.Millisecond)
+	require.Empty(t, s.made(app, "GET", "/users/bo/joined_chatrooms", nil), "the room has ended for its viewers, too")
 	s.stop()
 }
