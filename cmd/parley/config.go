@@ -44,6 +44,8 @@ type config struct {
 	Gateway    gateway.Settings `mapstructure:"gateway"`
 	REST       rest.Settings    `mapstructure:"rest"`
 	Storage    storageConfig    `mapstructure:"storage"`
+	Kafka      kafkaConfig      `mapstructure:"kafka"`
+	Cassandra  cassandraConfig  `mapstructure:"cassandra"`
 }
 
 type tlsConfig struct {
@@ -76,10 +78,6 @@ func (l limitConfig) message() message.Limits {
 	return message.Limits{Size: l.MessageBytes, CustomExts: l.CustomExts}
 }
 
-type storageConfig struct {
-	LogReserve int64 `mapstructure:"log_reserve"` // bytes of the disk that the embedded log leaves free
-}
-
 // defaultAdmin is where the admin listener is unless it is said otherwise.
 const defaultAdmin = "127.0.0.1:9090"
 
@@ -92,7 +90,9 @@ func defaults(dev bool) config {
 		Limits:     limitConfig{MessageBytes: message.DefaultLimits.Size, CustomExts: message.DefaultLimits.CustomExts},
 		Gateway:    gateway.DefaultSettings(),
 		REST:       rest.DefaultSettings(),
-		Storage:    storageConfig{LogReserve: 64 << 20},
+		Storage:    storageConfig{Log: enginePebble, Tables: enginePebble, LogReserve: 64 << 20, CheckpointLag: 10 * time.Second},
+		Kafka:      defaultKafka(),
+		Cassandra:  defaultCassandra(),
 	}
 	if dev {
 		c.Dev = true
