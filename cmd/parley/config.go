@@ -48,6 +48,8 @@ type config struct {
 	Rooms      roomConfig       `mapstructure:"rooms"`
 	REST       rest.Settings    `mapstructure:"rest"`
 	Storage    storageConfig    `mapstructure:"storage"`
+	Kafka      kafkaConfig      `mapstructure:"kafka"`
+	Cassandra  cassandraConfig  `mapstructure:"cassandra"`
 }
 
 type tlsConfig struct {
@@ -94,10 +96,6 @@ func (c *roomConfig) onJoin() int {
 	return c.Shown.OnJoin
 }
 
-type storageConfig struct {
-	LogReserve int64 `mapstructure:"log_reserve"` // bytes of the disk that the embedded log leaves free
-}
-
 // defaultAdmin is where the admin listener is unless it is said otherwise.
 const defaultAdmin = "127.0.0.1:9090"
 
@@ -111,7 +109,9 @@ func defaults(dev bool) config {
 		Gateway:    gateway.DefaultSettings(),
 		Rooms:      roomConfig{Shown: room.DefaultSettings(), Leases: lease.DefaultSettings()},
 		REST:       rest.DefaultSettings(),
-		Storage:    storageConfig{LogReserve: 64 << 20},
+		Storage:    storageConfig{Log: enginePebble, Tables: enginePebble, LogReserve: 64 << 20, CheckpointLag: 10 * time.Second},
+		Kafka:      defaultKafka(),
+		Cassandra:  defaultCassandra(),
 	}
 	if dev {
 		c.Dev = true

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -34,7 +33,6 @@ import (
 	"parley/projections/queries"
 	"parley/projections/reactor"
 	"parley/projections/runner"
-	"parley/storage/pebble"
 )
 
 // node is one process with all roles: everything that serve runs, and the order in which it starts and stops.
@@ -46,8 +44,8 @@ type node struct {
 	log *slog.Logger
 	reg *prometheus.Registry
 
-	logs     *pebble.Log
-	store    *pebble.Store
+	logs     logStorage
+	store    tableStorage
 	control  *control.Control
 	feeds    map[domain.Partition]*feed.Feed
 	owners   *owners.Owners
@@ -94,7 +92,7 @@ func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err err
 			return n, fmt.Errorf("data: %w", err)
 		}
 	}
-	if err := n.openStorage(); err != nil {
+	if err := n.openStorage(ctx, c.Dev); err != nil {
 		return n, err
 	}
 	if err := n.buildCore(ctx); err != nil {
@@ -104,19 +102,6 @@ func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err err
 		return n, err
 	}
 	return n, nil
-}
-
-func (n *node) openStorage() (err error) {
-	o := pebble.Options{Reserve: n.cfg.Storage.LogReserve, Logger: n.log}
-	o.Metrics = prometheus.WrapRegistererWith(prometheus.Labels{"db": "log"}, n.reg)
-	if n.logs, err = pebble.OpenLog(filepath.Join(n.cfg.Data, "log"), o); err != nil {
-		return fmt.Errorf("open the log: %w", err)
-	}
-	o.Metrics = prometheus.WrapRegistererWith(prometheus.Labels{"db": "store"}, n.reg)
-	if n.store, err = pebble.OpenStore(filepath.Join(n.cfg.Data, "store"), o); err != nil {
-		return fmt.Errorf("open the store: %w", err)
-	}
-	return nil
 }
 
 // buildCore makes the write side, the feeds and the read models.
@@ -149,12 +134,15 @@ func (n *node) buildCore(ctx context.Context) error {
 		Node: host, Control: n.control, Log: n.logs, Store: n.store,
 		Feed:  func(p domain.Partition) shard.Feed { return n.feeds[p] },
 		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
+		Shard: shard.Settings{CheckpointLag: n.checkpointLag()},
 		Now:   time.Now, Metrics: n.reg, Logger: n.log,
 	})
 	if err != nil {
 		return err
 	}
-	n.runner, err = runner.New(ctx, n.store, projections.Kinds(), runner.DefaultSettings(), runner.NewMetrics(n.reg), n.log)
+	reading := runner.DefaultSettings()
+	reading.CheckpointLag = n.checkpointLag()
+	n.runner, err = runner.New(ctx, n.store, projections.Kinds(), reading, runner.NewMetrics(n.reg), n.log)
 	if err != nil {
 		return err
 	}

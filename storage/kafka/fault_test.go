@@ -211,7 +211,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestEncode(t *testing.T) {
-	raw, err := encode(commit(40_000, 1<<31+5, "v", "w"), hintOf(2049, commit(40_000, 1<<31+5)))
+	raw, err := encode(commit(40_000, 1<<31+5, "v", "w"), hintOf(2049, commit(40_000, 1<<31+5)), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
