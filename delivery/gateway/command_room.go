@@ -98,8 +98,9 @@ func (s *session) joinRoom(c *roomCall, leaveOthers bool) {
 	mu := s.lockRooms()
 	count, _, err := s.gw.cfg.Leases.Join(j)
 	var v *view
+	var from room.Start
 	if err == nil {
-		v = s.view(c.stream, 0)
+		v, from = s.viewAsked(c.stream)
 	}
 	mu.Unlock()
 	if err != nil {
@@ -108,7 +109,7 @@ func (s *session) joinRoom(c *roomCall, leaveOthers bool) {
 	}
 	answered := false
 	if v != nil {
-		s.beginShow(ctx, c.stream, v, s.gw.onJoin(), func(history *room.Frame) {
+		s.beginShow(ctx, c.stream, v, from, func(history *room.Frame) {
 			answered = true
 			s.answerJoin(c, roomInfo(head, me, count))
 			s.showHistory(history)
@@ -147,13 +148,12 @@ func (s *session) leaveOthers(but domain.StreamID) {
 // that nobody has viewed it. The user is locked.
 func (s *session) quit(stream domain.StreamID) (was bool) {
 	_, was = s.unview(stream)
-	was = was && s.gw.cfg.Leases.Viewing(stream, s.key.User)
 	for _, o := range s.siblings() {
 		if o.views.rooms[stream] != nil {
-			return was
+			return was && s.gw.cfg.Leases.Viewing(stream, s.key.User)
 		}
 	}
-	return s.gw.cfg.Leases.Leave(s.key.App, s.key.User, stream, s.info.Resource) || was
+	return s.gw.cfg.Leases.Leave(s.key.App, s.key.User, stream, s.info.Resource)
 }
 
 // leaveRoom makes this device view a room no more. One that does not view it is refused: NotMember, or RoomNotFound.

@@ -130,15 +130,84 @@ func TestRoomTabs(t *testing.T) {
 	cid.speaks("86", "left")
 	two.hearsSaid("both", "left")
 	require.Equal(t, 3, r.leases.Count(stream))
-	third := r.dial("bob", "web")
+	third := r.dial("bob", "web") // of a dead socket that nobody has noticed yet it would not know what came since it was last heard of
 	cid.speaks("86", "third")
-	third.hears("third")
+	third.hears("left", "third")
 	third.leaves("86")
 	cid.speaks("86", "last")
 	two.hearsSaid("both", "left", "third", "last")
-	third.hears("third")
+	third.hears("left", "third")
 	two.leaves("86")
 	eventually(t, func() bool { return r.leases.Count(stream) == 2 }, func() string { return "the lease lasts" })
+}
+
+// A tab that is cut while the other lives goes on where it was.
+func TestRoomTabBack(t *testing.T) {
+	r := newRig(t)
+	r.register("ann", "bob")
+	stream := r.room("94", "ann")
+	one, two := r.dial("bob", "web"), r.dial("bob", "web")
+	one.joins("94")
+	two.joins("94")
+	r.broadcast(stream, "ann", "one")
+	one.hears("one")
+	two.hears("one")
+	one.Cut()
+	eventually(t, func() bool { return r.gateway.Sessions() == 1 }, func() string { return "the socket is left" })
+	r.broadcast(stream, "ann", "two")
+	two.hears("one", "two")
+	one = r.dial("bob", "web")
+	one.hears("two")
+	r.broadcast(stream, "ann", "three")
+	one.hears("two", "three")
+}
+
+// Who comes back while nobody has noticed that its old socket is dead is shown what came since that was last heard of.
+func TestRoomDeadSocket(t *testing.T) {
+	r := newRig(t)
+	r.register("ann", "bob")
+	stream := r.room("96", "ann")
+	old := r.dial("bob", "web")
+	old.joins("96")
+	r.broadcast(stream, "ann", "before")
+	old.hears("before")
+	time.Sleep(5 * time.Millisecond)
+	old.speaks("96", "alive")
+	time.Sleep(5 * time.Millisecond)
+	r.broadcast(stream, "ann", "into the void")
+	old.hears("before", "into the void")
+	back := r.dial("bob", "web")
+	back.hears("into the void")
+	old.Cut()
+	eventually(t, func() bool { return r.gateway.Sessions() == 1 }, func() string { return "the socket is left" })
+	r.broadcast(stream, "ann", "after")
+	back.hears("into the void", "after")
+	back.Cut()
+	r.gone("bob")
+	r.dial("bob", "web").hears()
+}
+
+// A page that is loaded anew joins as if for the first time: it is shown the newest messages, and what comes meanwhile once.
+func TestRoomJoinAfterReturn(t *testing.T) {
+	r := newRig(t)
+	r.register("ann", "bob")
+	stream := r.room("95", "ann")
+	bob := r.dial("bob", "web")
+	bob.joins("95")
+	for _, text := range []string{"one", "two"} {
+		r.broadcast(stream, "ann", text)
+	}
+	bob.hears("one", "two")
+	bob.Cut()
+	r.gone("bob")
+	r.broadcast(stream, "ann", "three")
+	bob = r.dial("bob", "web")
+	bob.hears("three")
+	require.Equal(t, 2, bob.joins("95").Members)
+	bob.hears("three", "one", "two") // the client has dropped what it had
+	bob.joins("95")
+	r.broadcast(stream, "ann", "four")
+	bob.hears("three", "one", "two", "four")
 }
 
 // Leases outlast the process: who comes back to the next one is shown what was missed.

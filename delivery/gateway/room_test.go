@@ -203,6 +203,7 @@ func TestRoomKindsOfMessages(t *testing.T) {
 	require.Equal(t, msync.Status_OK, bob.sendTo("79", body, func(o *msync.Outgoing) {
 		o.RouteType, o.Directed = msync.Meta_ROUTE_DIRECT, []string{"cid", "dan"}
 	}).Code)
+	cid.hearsSaid("one", "psst")
 	require.Equal(t, msync.Status_OK, bob.online(t, "79", "now").Code)
 	require.Equal(t, msync.Status_FAIL, dan.online(t, "79", "no").Code)
 	cid.hearsSaid("one", "psst", "now")

@@ -4,8 +4,10 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
+	"time"
 
 	"parley/delivery/directory"
+	"parley/delivery/lease"
 	"parley/delivery/room"
 	"parley/domain"
 )
@@ -23,8 +25,9 @@ type views struct {
 
 // view is one room's place in a session.
 type view struct {
-	seen domain.Seq // the last entry that the device was shown before; 0: not known
-	over bool       // guarded by views.viewing
+	seen  domain.Seq // the last entry that the device was shown before; 0: not known
+	asked bool       // the client has joined on this socket
+	over  bool       // guarded by views.viewing
 }
 
 // userLocks are locks of users. Two users may share one.
@@ -59,6 +62,21 @@ func (s *session) view(stream domain.StreamID, seen domain.Seq) *view {
 	v := &view{seen: seen}
 	s.views.rooms[stream] = v
 	return v
+}
+
+// viewAsked is view for a join of the client. A client that did not join on this socket may be a page that was loaded anew, and goes on with
+// what its device viewed before: it is shown the newest messages, too. Clients drop those that they have.
+func (s *session) viewAsked(stream domain.StreamID) (v *view, from room.Start) {
+	from = s.gw.onJoin()
+	if old := s.views.rooms[stream]; old != nil && !old.asked && from.Newest > 0 {
+		if seen, _ := s.unview(stream); seen > 0 {
+			from = room.Start{Seen: max(seen, domain.Seq(from.Newest)+1) - domain.Seq(from.Newest)} // nothing is left out meanwhile
+		}
+	}
+	if v = s.view(stream, 0); v != nil {
+		v.asked = true
+	}
+	return v, from
 }
 
 // fewRooms is how many rooms a session views before it is worth looking which have ended.
@@ -136,20 +154,52 @@ func (s *session) resumeRooms() {
 		mu.Unlock()
 		return
 	}
-	shown := make([]*view, len(resumed))
+	shown, from := make([]*view, len(resumed)), make([]room.Start, len(resumed))
 	for i := range resumed {
-		shown[i] = s.view(resumed[i].Room, resumed[i].Seen)
+		from[i] = s.goOn(&resumed[i])
+		shown[i] = s.view(resumed[i].Room, from[i].Seen)
 	}
 	mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.background(func(ctx context.Context) {
 		for i := range resumed {
-			if r := &resumed[i]; shown[i] != nil {
-				s.beginShow(ctx, r.Room, shown[i], room.Start{Seen: r.Seen, After: r.After}, s.showHistory)
+			if shown[i] != nil {
+				s.beginShow(ctx, resumed[i].Room, shown[i], from[i], s.showHistory)
 			}
 		}
 	})
+}
+
+// goOn returns where a device goes on in a room. While it has other sockets the lease does not know: this one may follow one that ended, or one
+// of which nobody has noticed yet that it is dead. What came after that was last heard of may not have reached the client, which drops what
+// it has. The user is locked.
+func (s *session) goOn(r *lease.Resumed) room.Start {
+	if !r.Open {
+		return room.Start{Seen: r.Seen, After: r.After}
+	}
+	if left, ok := s.device.roomsLeft[r.Room]; ok {
+		delete(s.device.roomsLeft, r.Room)
+		if s.gw.cfg.Now().Sub(left.at) <= s.gw.cfg.Settings.MarksKept {
+			return room.Start{Seen: left.seen}
+		}
+	}
+	var heard int64
+	for _, o := range s.siblings() {
+		if at := o.lastRead.Load(); o.views.rooms[r.Room] != nil && (heard == 0 || at < heard) {
+			heard = at
+		}
+	}
+	if heard == 0 {
+		return room.Start{}
+	}
+	return room.Start{After: domain.TAt(time.UnixMilli(heard))}
+}
+
+// roomLeft is where a socket stood in a room that ended while its device had others.
+type roomLeft struct {
+	at   time.Time
+	seen domain.Seq
 }
 
 // endRooms ends what the session views. With the last socket of a device its leases begin to run out.
@@ -164,7 +214,23 @@ func (s *session) endRooms() {
 		}
 		cut[stream], _ = s.unview(stream)
 	}
-	if len(s.siblings()) == 0 {
-		s.gw.cfg.Leases.Detach(s.key.App, s.key.User, s.info.Resource, cut)
+	if len(s.siblings()) > 0 {
+		s.device.leaveRooms(cut, s.gw.cfg.Now())
+		return
+	}
+	s.device.roomsLeft = nil
+	s.gw.cfg.Leases.Detach(s.key.App, s.key.User, s.info.Resource, cut)
+}
+
+// leaveRooms notes where a socket stood that ended while the device has others. The user is locked.
+func (d *device) leaveRooms(cut map[domain.StreamID]domain.Seq, now time.Time) {
+	for stream, seen := range cut {
+		if seen == 0 {
+			continue
+		}
+		if d.roomsLeft == nil {
+			d.roomsLeft = make(map[domain.StreamID]roomLeft)
+		}
+		d.roomsLeft[stream] = roomLeft{at: now, seen: seen}
 	}
 }
