@@ -7,6 +7,7 @@
 //     slow client, a reconnect) is behind, and pages repair it: one repair path.
 //   - At most Window entries of a socket are unacknowledged, over all queues: clients forget what they have seen after about 100.
 //   - No call into the package blocks on a client: bytes wait in a bounded buffer, and whoever does not read is closed.
+//   - A device has a lease of a room while one of its sockets views it. What rooms show is not acknowledged and not counted in the Window.
 //   - Every close and refusal has a named reason.
 package gateway
 

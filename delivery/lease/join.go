@@ -231,13 +231,13 @@ func (l *Leases) each(id Room, who domain.UserID, f func(b *bucket, le *lease)) 
 	l.leaveEmpty(b, u)
 }
 
-// Forget ends all leases of a user whose account is deleted.
-func (l *Leases) Forget(app domain.AppID, who domain.UserID) {
+// Forget ends all leases of a user whose account is deleted: of this incarnation, or an earlier one.
+func (l *Leases) Forget(app domain.AppID, who domain.UserID, inc domain.Incarnation) {
 	b := &l.buckets[Bucket(app, who)]
 	b.mu.Lock()
 	u := b.users[userKey{app, who}]
 	var news []*room
-	if u != nil {
+	if u != nil && u.incarnation <= inc {
 		news = l.endAll(b, u, forgotten)
 		l.leaveEmpty(b, u)
 	}

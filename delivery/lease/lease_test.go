@@ -172,7 +172,7 @@ func TestNewsInOrder(t *testing.T) {
 				if i%50 == 0 {
 					r.SetOwner(one, "alice")
 					r.Roster(one, "", 10)
-					r.Forget(app, who)
+					r.Forget(app, who, 1)
 				}
 			}
 		})

@@ -374,7 +374,8 @@ func (m *machine) close(room Room) {
 
 func (m *machine) deleteUser(*rapid.T) {
 	who := m.user()
-	m.Forget(app, who)
+	m.Forget(app, who, m.incs[who]-1) // of an earlier account: nothing happens
+	m.Forget(app, who, m.incs[who])
 	m.incs[who]++
 	m.anew(who)
 }

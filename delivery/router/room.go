@@ -20,8 +20,8 @@ type Leases interface {
 	SetOwner(room domain.StreamID, owner domain.UserID)
 	// End ends all leases of a room.
 	End(room domain.StreamID)
-	// Forget ends all leases of a user.
-	Forget(app domain.AppID, u domain.UserID)
+	// Forget ends all leases of an account and of earlier ones of the name.
+	Forget(app domain.AppID, u domain.UserID, inc domain.Incarnation)
 }
 
 // room hands an entry of a room to those who view it, and tells the leases what it does to them.

@@ -112,7 +112,7 @@ func (r *Router) user(id domain.StreamID, st domain.Stream, ev *domain.Event) {
 	switch e := ev.Body.(type) {
 	case user.Deleted:
 		r.dir.Kick(k, func(i directory.Info) bool { return i.Incarnation <= e.Incarnation }, directory.KickRemoved, "")
-		r.leases.Forget(k.App, k.User)
+		r.leases.Forget(k.App, k.User, e.Incarnation)
 	case user.PasswordSet:
 		r.dir.Kick(k, func(i directory.Info) bool { return i.AuthEpoch < e.AuthEpoch }, directory.KickPasswordChanged, "")
 	}
