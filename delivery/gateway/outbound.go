@@ -20,6 +20,21 @@ var (
 // Besides, frames come that are shared with other connections (share). They go between the library's frames, never into one, in the order
 // of coming. When nothing waits they go to the socket at once; what has to wait is not copied.
 type outbound struct {
+	// What share reads for every frame is together: with many viewers it is in no cache.
+	mu      sync.Mutex
+	busy    bool // queued at the flusher, or being written
+	stuck   bool // the socket did not take all at once, or failed: closing does not wait for what is left
+	closing bool
+	last    bool  // the library has written a close frame: nothing may follow
+	err     error // set before Conn is closed
+	fd      int   // -1 under TLS; valid while mu is held and err is nil
+	left    int   // bytes that the library has yet to write of the frame that it has begun
+
+	waiting []byte
+	shared  []shared // among waiting
+	behind  int      // what frames cost that wait, or are being written
+	taken   int      // what those cost that are being written
+
 	net.Conn
 	raw     syscall.RawConn // nil under TLS
 	flusher *flusher
@@ -27,26 +42,16 @@ type outbound struct {
 	stall   time.Duration // longest wait for a client that does not read
 	failed  func(error)   // called once, from its own goroutine
 	in      inbound
-
-	mu      sync.Mutex
-	waiting []byte
-	shared  []shared // among waiting
-	behind  int      // what frames cost that wait, or are being written
-	taken   int      // what those cost that are being written
-	left    int      // bytes that the library has yet to write of the frame that it has begun
-	last    bool     // the library has written a close frame: nothing may follow
-	busy    bool     // queued at the flusher, or being written
-	stuck   bool     // the socket did not take all at once, or failed: closing does not wait for what is left
-	closing bool
-	err     error
-
-	now rawWrite // of whoever made it busy, or holds mu while it is not
+	now     rawWrite // of whoever made it busy
 }
 
 func newOutbound(c net.Conn, f *flusher, limit int, stall time.Duration, failed func(error)) *outbound {
-	o := &outbound{Conn: c, flusher: f, limit: limit, stall: stall, failed: failed}
+	o := &outbound{Conn: c, fd: -1, flusher: f, limit: limit, stall: stall, failed: failed}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		o.raw, _ = tcp.SyscallConn() // without it everything takes the slow way
+	}
+	if o.raw != nil {
+		_ = o.raw.Control(func(fd uintptr) { o.fd = int(fd) })
 	}
 	o.in.init(c, o.raw)
 	o.now.write = o.now.do
@@ -197,32 +202,35 @@ type rawWrite struct {
 }
 
 func (a *rawWrite) do(fd uintptr) bool {
-	for a.n < len(a.buf) {
-		m, err := syscall.Write(int(fd), a.buf[a.n:])
-		if m > 0 {
-			a.n += m
-		}
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil || m <= 0 {
-			a.err = err
-			break
-		}
-	}
+	a.n, a.err = writeNow(int(fd), a.buf)
 	return true
 }
 
-// try writes what the socket takes at once. The caller made the outbound busy, or holds mu while it is not.
+// writeNow writes what the socket takes at once.
+func writeNow(fd int, b []byte) (n int, err error) {
+	for n < len(b) {
+		m, err := syscall.Write(fd, b[n:])
+		if m > 0 {
+			n += m
+		}
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return n, nil
+		case err != nil || m <= 0:
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// try writes what the socket takes at once. The caller made the outbound busy.
 func (o *outbound) try(buf []byte) (n int, err error) {
 	a := &o.now
-	a.buf, a.n, a.err = buf, 0, nil
+	a.buf = buf
 	werr := o.raw.Write(a.write)
 	n, err = a.n, a.err
-	a.buf, a.err = nil, nil
-	if errors.Is(err, syscall.EAGAIN) {
-		err = nil
-	}
+	a.buf, a.n, a.err = nil, 0, nil
 	if err == nil {
 		err = werr
 	}

@@ -24,8 +24,8 @@ func (o *outbound) share(b []byte, limit int) {
 		o.mu.Unlock()
 		return
 	}
-	if !o.busy && o.left == 0 && o.raw != nil {
-		n, err := o.try(b)
+	if !o.busy && o.left == 0 && o.fd >= 0 {
+		n, err := writeNow(o.fd, b)
 		if err != nil || n == len(b) {
 			o.mu.Unlock()
 			if err != nil {

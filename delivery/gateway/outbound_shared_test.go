@@ -63,7 +63,7 @@ func socket(t *testing.T, raw bool) (*session, *websocket.Conn) {
 	}, 5*time.Second, time.Millisecond)
 	if !raw {
 		s.out.mu.Lock()
-		s.out.raw = nil
+		s.out.raw, s.out.fd = nil, -1
 		s.out.mu.Unlock()
 	}
 	return s, conn
@@ -124,7 +124,7 @@ func TestSharedFramesWaitForTheEndOfAFrame(t *testing.T) {
 			server, client := pair(t)
 			o := newOutbound(server, startFlusher(t), 1<<20, time.Minute, func(err error) { t.Error(err) })
 			if !c.raw {
-				o.raw = nil
+				o.raw, o.fd = nil, -1
 			}
 			own, room, room2 := wire('o', 1, 700), wire('s', 1, 10), wire('s', 2, 300)
 			write := func(b []byte) {
@@ -183,7 +183,7 @@ func TestSharedFramesOfSlowViewers(t *testing.T) {
 			var o *outbound
 			o = newOutbound(server, startFlusher(t), 1<<20, c.stall, func(err error) { failed <- err; _ = o.Close() })
 			if !c.raw {
-				o.raw = nil
+				o.raw, o.fd = nil, -1
 			}
 			frame := wire('s', 1, 8<<10)
 			deadline := time.Now().Add(5 * time.Second)

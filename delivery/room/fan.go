@@ -197,7 +197,10 @@ func (f *fanout) hand(m *member, t *handed) {
 
 // of returns what a member is shown; nil: nothing.
 func (f *fanout) of(m *member) *Frame {
-	_, own := f.special[m.user]
+	own := false
+	if f.special != nil {
+		_, own = f.special[m.user]
+	}
 	if !own && (f.first == 0 || m.seen < f.first) {
 		return f.frame
 	}

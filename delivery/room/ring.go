@@ -102,7 +102,7 @@ func (g *ring) history(m *member, from Start, until domain.Seq) (metas [][]byte,
 		return g.newest(m, from.Newest, begin, end), last, 0
 	case from.Seen != 0:
 		begin += sort.Search(len(g.entries)-begin, func(i int) bool { return g.entries[begin+i].seq > from.Seen })
-		missed = g.missing(from.Seen)
+		missed = g.missing(from.Seen, until)
 	case from.After != 0:
 		begin += sort.Search(len(g.entries)-begin, func(i int) bool { return g.entries[begin+i].t > from.After })
 	default:
@@ -136,11 +136,14 @@ func (g *ring) newest(m *member, n, begin, end int) (metas [][]byte) {
 	return metas
 }
 
-// missing returns how many entries after seen the ring has no more.
-func (g *ring) missing(seen domain.Seq) int {
+// missing returns how many entries after seen the ring has no more; those from until on (unless 0) are on their way.
+func (g *ring) missing(seen, until domain.Seq) int {
 	from := g.from
 	if n := len(g.entries); n > ringSize {
 		from = g.entries[n-ringSize].seq
+	}
+	if until != 0 {
+		from = min(from, until)
 	}
 	if from == 0 || seen+1 >= from {
 		return 0

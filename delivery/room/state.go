@@ -37,14 +37,13 @@ type state struct {
 
 // member is a viewer of one room.
 type member struct {
+	mu       sync.Mutex
+	gone     bool
 	viewer   Viewer
+	seen     domain.Seq
 	user     domain.UserID
 	resource domain.Resource
-	at       int // in members
-
-	mu   sync.Mutex
-	gone bool
-	seen domain.Seq
+	at       int // in members; of the room's lock
 }
 
 func newState(r *Rooms, id domain.StreamID, st domain.Stream) *state {
