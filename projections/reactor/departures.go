@@ -34,7 +34,7 @@ type Rows interface {
 	Wait(ctx context.Context, p domain.Partition, index domain.Index, names ...string) error
 }
 
-// Departures lets an account's end end what was the account's: the groups and rooms that it owned, and its part in others.
+// Departures ends, with an account, what was the account's: the groups and rooms that it owned, and its part in others.
 //
 // An account may end while it gets a part somewhere, in another partition. Both events are reacted to, each after its own rows are
 // written: the end of an account reads its parts, and a new part reads if the account has ended. So one of the two sees the other.

@@ -99,7 +99,7 @@ func (h *house) live(tb logtest.TB, c *town, act func()) {
 		return h.place(tb, c.users.world.Partition) == index(c.users, c.users.world) &&
 			h.place(tb, c.rest.world.Partition) == index(c.rest, c.rest.world)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !settled() || !settled(); time.Sleep(200 * time.Microsecond) {
+	for deadline := time.Now().Add(20 * time.Second); !settled(); time.Sleep(200 * time.Microsecond) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("the reactors are late")
 		}
