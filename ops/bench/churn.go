@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -115,22 +114,19 @@ func (m *member) reconnect(ctx context.Context) error {
 func (r *room) churn(ctx context.Context) {
 	var acts [][]act
 	for _, v := range r.guests {
-		acts = append(acts, []act{v.leaveAndCome, v.reconnect, v.hold})
+		acts = append(acts, []act{v.leaveAndCome, v.cutAndCome, v.hold})
 	}
 	churn(ctx, r.cfg.Every, acts, &r.unrest)
 }
 
-// back connects a guest anew whom the server has cut, which it may do to those who did not read.
-func (v *viewer) back(ctx context.Context) error {
-	if v.alive() {
-		return nil
+func (v *viewer) cutAndCome(ctx context.Context) error {
+	if v.w.heldFor() > 0 {
+		return nil // the server is to see how long one does not read
 	}
-	ended := v.ended
-	if v.heldOnce {
-		v.r.unrest.Cut++
-		ended = nil
+	if !v.alive() {
+		return v.excuse(ctx, v.ended)
 	}
-	return errors.Join(ended, v.reconnect(ctx))
+	return v.reconnect(ctx)
 }
 
 func (v *viewer) reconnect(ctx context.Context) error {
@@ -144,26 +140,41 @@ func (v *viewer) reconnect(ctx context.Context) error {
 }
 
 func (v *viewer) hold(ctx context.Context) error {
-	if err := v.back(ctx); err != nil {
-		return err
+	if v.w.heldFor() > 0 {
+		return nil // it does already
+	}
+	if !v.alive() {
+		return v.excuse(ctx, v.ended)
 	}
 	v.heldOnce = true
 	v.w.hold(v.r.cfg.Hold)
 	return nil
 }
 
-func (v *viewer) leaveAndCome(ctx context.Context) error {
-	if err := v.back(ctx); err != nil {
+// excuse takes an error for the server's right when the guest has not read for a while: such a one may be cut. It comes back.
+func (v *viewer) excuse(ctx context.Context, err error) error {
+	if !v.heldOnce {
 		return err
 	}
+	v.r.unrest.Cut++
+	return v.reconnect(ctx)
+}
+
+func (v *viewer) leaveAndCome(ctx context.Context) error {
+	if v.w.heldFor() > 0 {
+		return nil // it would not read the answer
+	}
 	if err := v.ask(ctx, msync.MUCBody_LEAVE); err != nil {
-		return err
+		return v.excuse(ctx, err)
 	}
 	if err := sleep(ctx, away); err != nil {
 		return err
 	}
 	v.came.Store(true)
-	return v.ask(ctx, msync.MUCBody_JOIN)
+	if err := v.ask(ctx, msync.MUCBody_JOIN); err != nil {
+		return v.excuse(ctx, err)
+	}
+	return nil
 }
 
 // ask sends a command and waits for the answer, which the reader hands on.

@@ -30,6 +30,7 @@ func DefaultSoak() SoakConfig {
 	}
 	c.Direct.Rate, c.Group.Rate, c.Room.Rate = c.Direct.Rate/3, c.Group.Rate/3, c.Room.Rate/3
 	c.Direct.Churn, c.Group.Churn, c.Room.Churn = 10, 4, 20
+	c.Room.Hold = 10 * time.Second
 	return c
 }
 

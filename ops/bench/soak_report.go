@@ -105,7 +105,7 @@ func (r *SoakReport) Print(w io.Writer) error {
 		name string
 		r    Report
 	}{{"direct", r.Direct}, {"group", r.Group}, {"room", r.Room}} {
-		if _, err := fmt.Fprintf(w, "== %s\n", part.name); err != nil {
+		if _, err := fmt.Fprintf(w, "== %s (CPU, allocations and memory are those of all three)\n", part.name); err != nil {
 			return err
 		}
 		if err := part.r.Print(w); err != nil {

@@ -96,10 +96,9 @@ type viewer struct {
 	others  int          // news
 	checker *checker     // nil for nine of ten
 
-	// of a guest
 	answers  chan client.Ack
-	came     atomic.Bool // it has left and joins again: what it is shown first it may know
-	heldOnce bool        // it has stopped reading since it connected
+	came     atomic.Bool // a guest has left and joins again: what it is shown first it may know
+	heldOnce bool        // a guest has stopped reading since it connected
 }
 
 // checker judges every message of one viewer.

@@ -50,7 +50,7 @@ func (e *closedError) Error() string {
 //
 // What must hold: before run one goroutine uses it, by next; afterwards run alone reads. The frame that the callback gets is good until it returns.
 type wire struct {
-	conn net.Conn
+	conn *net.TCPConn
 	raw  syscall.RawConn
 	rest []byte // read, and not a whole frame yet
 
@@ -69,7 +69,11 @@ func dialWire(ctx context.Context, addr string) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{conn: conn}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("%T is no TCP connection", conn), conn.Close())
+	}
+	w := &wire{conn: tcp}
 	if err := w.upgrade(ctx, u); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -77,11 +81,7 @@ func dialWire(ctx context.Context, addr string) (*wire, error) {
 }
 
 func (w *wire) upgrade(ctx context.Context, u *url.URL) (err error) {
-	tcp, ok := w.conn.(*net.TCPConn)
-	if !ok {
-		return fmt.Errorf("%T is no TCP connection", w.conn)
-	}
-	if w.raw, err = tcp.SyscallConn(); err != nil {
+	if w.raw, err = w.conn.SyscallConn(); err != nil {
 		return err
 	}
 	var key [16]byte
@@ -149,8 +149,9 @@ func (w *wire) run(each func(frame []byte) error) error {
 		return err
 	}
 	for {
-		if held := time.Until(time.Unix(0, w.held.Load())); held > 0 {
+		if held := w.heldFor(); held > 0 {
 			time.Sleep(held)
+			_ = w.conn.SetReadBuffer(wideBuffer) // a hint
 		}
 		if err := w.readOnce(each); err != nil {
 			return err
@@ -282,8 +283,17 @@ func (w *wire) write(op byte, body []byte) error {
 	return err
 }
 
+// what the system keeps for one who does not read, and for one who catches up
+const narrowBuffer, wideBuffer = 8 << 10, 1 << 20
+
 // hold stops the reading for a while, as a phone does that has been put away. It has an effect when what is being read now has been handled.
-func (w *wire) hold(d time.Duration) { w.held.Store(time.Now().Add(d).UnixNano()) }
+func (w *wire) hold(d time.Duration) {
+	_ = w.conn.SetReadBuffer(narrowBuffer) // a hint
+	w.held.Store(time.Now().Add(d).UnixNano())
+}
+
+// heldFor is how long nothing will be read.
+func (w *wire) heldFor() time.Duration { return time.Until(time.Unix(0, w.held.Load())) }
 
 // cut breaks the connection without a word.
 func (w *wire) cut() { _ = w.conn.Close() } // it may have ended
