@@ -36,13 +36,18 @@ func wire(kind byte, number uint64, n int) []byte {
 	return append(head, payload...)
 }
 
-// socket is a session, as a client is connected to it. raw is false for a connection such as under TLS.
-func socket(t *testing.T, raw bool) (*session, *websocket.Conn) {
+// socket is a session, as a client is connected to it.
+func socket(t *testing.T, secure bool) (*session, *websocket.Conn) {
 	t.Helper()
 	r := newGateway(t)
-	server := httptest.NewServer(r)
+	server := httptest.NewUnstartedServer(r)
+	if secure {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	t.Cleanup(server.Close)
-	conn, resp, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	conn, resp, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), &websocket.DialOptions{HTTPClient: server.Client()})
 	require.NoError(t, err)
 	if resp.Body != nil {
 		resp.Body.Close()
@@ -61,20 +66,16 @@ func socket(t *testing.T, raw bool) (*session, *websocket.Conn) {
 		}
 		return false
 	}, 5*time.Second, time.Millisecond)
-	if !raw {
-		s.out.mu.Lock()
-		s.out.raw, s.out.fd = nil, -1
-		s.out.mu.Unlock()
-	}
+	require.Equal(t, secure, s.out.raw == nil)
 	return s, conn
 }
 
 // Frames that are shared and those of the session, pongs among them, each arrive whole and in their own order: none lands inside another.
 func TestSharedFramesAndOwnOnesStayWhole(t *testing.T) {
-	for _, raw := range []bool{true, false} {
-		t.Run(fmt.Sprintf("raw=%t", raw), func(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("tls=%t", secure), func(t *testing.T) {
 			const number = 3000
-			s, conn := socket(t, raw)
+			s, conn := socket(t, secure)
 			ctx := t.Context()
 			var wg sync.WaitGroup
 			wg.Go(func() {
