@@ -174,4 +174,111 @@ export const steps = [
       equal(told(A, id).length, 2, 'events of the room');
     },
   },
+  {
+    id: 'room-killed-while-busy',
+    features: ['ROM-04', 'CON-02', 'LIF-01'],
+    timeout: 90_000,
+    run: async (t) => {
+      const server = await t.freshServer();
+      const { id, clients } = await hall(t, 3, { options: [PATIENT, PATIENT, PATIENT] });
+      const [A, B, C] = clients;
+      const acknowledged = [];
+      let going = true;
+      const writing = (async () => {
+        for (let i = 0; going; i++) {
+          try {
+            acknowledged.push((await say(A, id, `line ${i}`)).serverMsgId);
+          } catch {
+            await sleep(50); // it may have arrived or not
+          }
+          await sleep(15);
+        }
+      })();
+      await until(() => acknowledged.length >= 300, () => `300 messages acknowledged, got ${acknowledged.length}`, 30_000);
+      await server.kill();
+      await sleep(300);
+      await server.restart();
+      await until(() => clients.every((c) => c.count('onConnected') > 1), 'the SDKs to reconnect by themselves', 30_000);
+      const before = acknowledged.length;
+      await until(() => acknowledged.length >= before + 20, '20 more messages acknowledged', 20_000);
+      going = false;
+      await writing;
+      for (const client of [B, C]) {
+        const ids = () => client.all('onTextMessage').filter((m) => m.to === id).map((m) => m.id);
+        await until(() => ids().includes(acknowledged.at(-1)), 'the last message');
+        equal(ids().length, new Set(ids()).size, `messages and different messages at ${client.user}`);
+        sequence(ids().filter((x) => acknowledged.includes(x)), acknowledged, `all that was acknowledged, at ${client.user}`);
+      }
+    },
+  },
+  {
+    id: 'room-stalled-and-cut',
+    features: ['ROM-04', 'CON-02', 'LIF-41'],
+    timeout: 60_000,
+    run: async (t) => {
+      const proxy = await t.proxy();
+      const { id, clients: [A, B, C] } = await hall(t, 3, { options: [undefined, { proxy, ...PATIENT }] });
+      await say(A, id, 'before');
+      await allHear([B, C], id, 'before');
+      const connects = B.count('onConnected');
+      proxy.stall(); // as in a tunnel: the server writes, and nothing arrives
+      for (let i = 0; i < 10; i++) await say(A, id, `in the tunnel ${i}`);
+      await hears(C, id, 'in the tunnel 9');
+      await proxy.refuse();
+      proxy.flow();
+      await say(A, id, 'no network at all');
+      await proxy.accept();
+      await until(() => B.count('onConnected') > connects, 'the SDK to reconnect', 20_000);
+      await say(A, id, 'fence');
+      await hears(B, id, 'fence');
+      await sleep(300);
+      sequence(heard(B, id), heard(C, id), 'what the cut viewer saw, as the other did');
+    },
+  },
+  {
+    id: 'room-page-reloaded',
+    features: ['ROM-03', 'ROM-04', 'HIS-06'],
+    run: async (t) => {
+      const { id, users: [, b], clients: [A, B] } = await hall(t, 2);
+      const texts = ['one', 'two', 'three'];
+      for (const msg of texts) await say(A, id, msg);
+      await hears(B, id, 'three');
+      await B.reload();
+      await say(A, id, 'meanwhile');
+      await B.open({ user: b.name, accessToken: await t.rest.userToken(b.name) });
+      await B.wait('onConnected');
+      equal((await join(B, id)).data.info.memberCount, 3, 'the count: nobody has gone or come');
+      await say(A, id, 'new');
+      await hears(B, id, 'new');
+      await sleep(1200);
+      const seen = heard(B, id);
+      equal([[...seen].sort(), seen.at(-1)], [[...texts, 'meanwhile', 'new'].sort(), 'new'], 'what the page shows that was loaded anew, each once');
+      equal([toldOf(A, id, 'memberPresence'), toldOf(A, id, 'memberAbsence')], [[b.name], []], 'who came and went, as the other was told');
+    },
+  },
+  {
+    id: 'room-tabs',
+    features: ['ROM-04', 'CON-05'],
+    timeout: 60_000,
+    run: async (t) => {
+      await t.freshServer(FORGETFUL);
+      const { id, clients: [A] } = await hall(t, 1);
+      const [b] = await t.users('b');
+      const profile = await t.profile();
+      const [one, two] = await Promise.all([1, 2].map(() => t.login(b, { profile })));
+      await join(one, id);
+      await join(two, id);
+      await say(A, id, 'to both tabs');
+      await allHear([one, two], id, 'to both tabs');
+      await one.close();
+      await say(A, id, 'to the tab that is left');
+      await hears(two, id, 'to the tab that is left');
+      await sleep(3000);
+      untold([A], id, 'memberAbsence');
+      await say(two, id, 'still here');
+      await hears(A, id, 'still here');
+      await two.close();
+      await misses(A, id, b, 12_000);
+    },
+  },
 ];
