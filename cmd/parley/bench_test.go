@@ -10,7 +10,6 @@ import (
 
 // TestBench runs a little of each load against a real server, with receivers who come and go.
 func TestBench(t *testing.T) {
-	t.Parallel()
 	s := serveDev(t, filepath.Join(t.TempDir(), "data"))
 	target := []string{"--json", "--dev-file", devFile(s.cmd.Args[indexAfter(s.cmd.Args, "--data")])}
 	profiles := t.TempDir()
