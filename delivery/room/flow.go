@@ -100,6 +100,9 @@ func newItem(st domain.Stream, ev *domain.Event) (it item, ok bool) {
 	switch b := ev.Body.(type) {
 	case conversation.MessageSent:
 		it.message = shownOnJoin(&b)
+		if !b.SyncOwn { // over REST
+			it.hide(b.From)
+		}
 	case conversation.MessageRecalled: // clients drop their own messages, but not their own recalls
 		it.recalls, it.doer = b.Message, conversation.Doer{User: b.By, Resource: b.ByResource}
 	case conversation.UsersAllowed:
@@ -117,6 +120,14 @@ func (it *item) forOnly(users []domain.UserID) {
 	for _, u := range users {
 		it.named[u] = 1
 	}
+}
+
+// hide shows a user nothing.
+func (it *item) hide(u domain.UserID) {
+	if it.named == nil {
+		it.named = make(map[domain.UserID]int, 1)
+	}
+	it.named[u] = 0
 }
 
 // variant is what a user is shown instead.

@@ -212,6 +212,29 @@ func TestWhoDidItIsNotTold(t *testing.T) {
 	require.Empty(t, web.ids())
 }
 
+// What the app says in a user's name is not for that user, unless it is to be: over REST that is said.
+func TestWhoIsSaidToHaveSaidItIsNotShownIt(t *testing.T) {
+	r := newRig(t, nil)
+	ann, bob := at("ann"), at("bob")
+	r.add(ann, room.Start{})
+	r.add(bob, room.Start{})
+	unasked := said("ann")
+	unasked.FromResource, unasked.SyncOwn = "", false
+	r.say(unasked)
+	asked := unasked
+	asked.SyncOwn = true
+	r.say(asked)
+	directed := unasked
+	directed.Audience = []domain.UserID{"ann", "bob"}
+	r.say(directed)
+	r.shown(bob, 1, 2, 3)
+	r.settled(ann)
+	r.shown(ann, 2)
+	again := &viewer{user: "ann", resource: "phone"}
+	r.add(again, room.Start{Newest: 10})
+	r.shown(again, 2)
+}
+
 func TestADestroyedRoomIsEmptyAfterItsLastEntry(t *testing.T) {
 	r := newRig(t, nil)
 	ann, bob := at("ann"), at("bob")

@@ -29,7 +29,11 @@ export const steps = [
       equal((await B.wait('onLocationMessage')).addr, '北京', 'the place');
       equal((await B.wait('onCustomMessage')).customExts, { 名: '花' }, 'the custom message');
       await send({ from: a.name, body: { msg: 'for a viewer' } });
+      await send({ from: a.name, body: { msg: 'and back to it' }, sync_device: true });
+      await allHear([A, B], id, 'and back to it');
       await hears(B, id, 'for a viewer');
+      equal(heard(A, id).slice(-1), ['and back to it'], 'what is said in its name over REST at a viewer');
+      equal(heard(A, id).includes('for a viewer'), false, 'the sender to be shown what it did not ask for');
       await statuses(t, {
         'a room that is not there': [404, 'POST', '/messages/chatrooms', { from: s.name, to: ['999999999999'], type: 'txt', body: { msg: 'x' } }],
         'a level that is none': [400, 'POST', '/messages/chatrooms', { from: s.name, to: [id], type: 'txt', body: { msg: 'x' }, chatroom_msg_level: 'urgent' }],
