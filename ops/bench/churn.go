@@ -170,7 +170,6 @@ func (v *viewer) leaveAndCome(ctx context.Context) error {
 	if err := sleep(ctx, away); err != nil {
 		return err
 	}
-	v.came.Store(true)
 	if err := v.ask(ctx, msync.MUCBody_JOIN); err != nil {
 		return v.excuse(ctx, err)
 	}

@@ -18,7 +18,7 @@ type DirectConfig struct {
 	Rate     int           // messages a second, over all pairs
 	Duration time.Duration // measured
 	Warmup   time.Duration // loaded and checked before, not measured
-	Drain    time.Duration // the longest wait for answers and arrivals afterwards
+	Drain    time.Duration // the longest wait for the next answer or arrival afterwards
 	Size     int           // bytes of text
 	Receipts bool          // receivers answer each message with a delivery receipt
 
@@ -178,9 +178,14 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 	return r, context.Cause(ctx)
 }
 
-// drain waits until every send has its answer and everything acknowledged has arrived, for a bounded time.
+// drain waits until every send has its answer and everything acknowledged has arrived, or nothing more comes.
 func (d *direct) drain(ctx context.Context) {
-	await(ctx, d.cfg.Drain, d.settled)
+	awaitMore(ctx, d.cfg.Drain, d.settled, func() (n int64) {
+		for _, p := range d.pairs {
+			n += p.arrived.Load() + p.answered.Load()
+		}
+		return n
+	})
 }
 
 func (d *direct) settled() bool {
@@ -205,6 +210,21 @@ func (d *direct) close() {
 func await(ctx context.Context, limit time.Duration, so func() bool) {
 	until := time.Now().Add(limit)
 	for !so() && time.Now().Before(until) && sleep(ctx, 10*time.Millisecond) == nil {
+	}
+}
+
+// maxDrain bounds the wait for stragglers of which some always come.
+const maxDrain = 10 * time.Minute
+
+// awaitMore asks until it is so, or until nothing has come for a time: who is far behind has not lost what is still on its way.
+func awaitMore(ctx context.Context, limit time.Duration, so func() bool, come func() int64) {
+	end := time.Now().Add(maxDrain)
+	for seen := int64(-1); come() != seen && time.Now().Before(end) && ctx.Err() == nil; {
+		seen = come()
+		await(ctx, limit, func() bool { return so() || come() != seen })
+		if so() {
+			return
+		}
 	}
 }
 

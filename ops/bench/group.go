@@ -20,7 +20,7 @@ type GroupConfig struct {
 	Rate     int           // messages a second, over all groups
 	Duration time.Duration // measured
 	Warmup   time.Duration // loaded and checked before, not measured
-	Drain    time.Duration // the longest wait for answers and arrivals afterwards
+	Drain    time.Duration // the longest wait for the next answer or arrival afterwards
 	Size     int           // bytes of text
 
 	Churn int           // of each group, members who are cut and come back, or stop reading for a while; their latency is not counted
@@ -150,7 +150,7 @@ func (h *hot) measure(ctx context.Context) (*GroupReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	await(ctx, h.cfg.Drain, h.settled)
+	awaitMore(ctx, h.cfg.Drain, h.settled, h.come)
 	last, err := server.sample(ctx)
 	if err != nil {
 		return nil, err
@@ -167,6 +167,16 @@ func (h *hot) measure(ctx context.Context) (*GroupReport, error) {
 	}
 	h.judgeStored(r)
 	return r, context.Cause(ctx)
+}
+
+// come counts what has come so far.
+func (h *hot) come() (n int64) {
+	for _, c := range h.crowds {
+		for _, m := range c.members {
+			n += m.arrived.Load() + m.answered.Load()
+		}
+	}
+	return n
 }
 
 // settled tells whether nothing more is expected. It may be asked when all sending has ended.

@@ -23,7 +23,7 @@ type RoomConfig struct {
 	Rate     int // messages a second, over all senders
 	Duration time.Duration
 	Warmup   time.Duration // loaded and checked before, not measured
-	Drain    time.Duration // the longest wait for answers and arrivals afterwards
+	Drain    time.Duration // the longest wait for the next answer or arrival afterwards
 	Settle   time.Duration // after the joins, before memory is read
 	Size     int           // bytes of text
 	Priority string        // high, normal or low
@@ -224,7 +224,7 @@ func (r *room) measure(ctx context.Context) (*RoomReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	await(ctx, r.cfg.Drain, r.quiet)
+	awaitMore(ctx, r.cfg.Drain, r.quiet, r.come)
 	last, err := r.server.sample(ctx)
 	if err != nil {
 		return nil, err
@@ -252,6 +252,17 @@ func (r *room) measure(ctx context.Context) (*RoomReport, error) {
 func (r *room) acks() (n int64) {
 	for _, s := range r.senders {
 		n += s.acks.Load()
+	}
+	return n
+}
+
+// come counts what has come so far.
+func (r *room) come() (n int64) {
+	for _, s := range r.senders {
+		n += s.answered.Load()
+	}
+	for _, v := range r.viewers {
+		n += v.chats.Load()
 	}
 	return n
 }

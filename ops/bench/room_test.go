@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/delivery/gateway/client"
@@ -165,6 +166,47 @@ func TestResume(t *testing.T) {
 	}
 	if own.again != 2 || own.repeats != 1 || own.disorder != 0 {
 		t.Errorf("%+v", own)
+	}
+}
+
+// TestRejoin holds a viewer who joins again to taking the newest, which follow the answer, for shown again and not for repeated.
+func TestRejoin(t *testing.T) {
+	r := roomOf(t)
+	v := r.viewers[0]
+	r.show(t, v, true, fate{0, 0, 10}, fate{1, 0, 11})
+	v.joining.Store(7)
+	r.show(t, v, true, fate{0, 1, 12}) // on its way when it asked
+	if err := v.onFrame(msync.AppendAck(nil, &msync.Ack{MetaID: 7})); err != nil {
+		t.Fatal(err)
+	}
+	r.show(t, v, true, fate{1, 0, 11}, fate{0, 1, 12}, fate{0, 2, 13})
+	if got := &v.checker.got; got.again != 2 || got.repeats+got.disorder != 0 {
+		t.Errorf("%d again, %d repeats, %d out of order", got.again, got.repeats, got.disorder)
+	}
+	r.show(t, v, true, fate{0, 2, 13})
+	if v.checker.got.repeats != 1 {
+		t.Error("a repeat passed")
+	}
+}
+
+// TestAwaitMore holds it to waiting while something comes, and no longer.
+func TestAwaitMore(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		so   int64 // it is so when so many have come
+		come int64 // so many come
+		want int64
+	}{{"all comes", 5, 9, 5}, {"some is lost", 5, 3, 3}, {"nothing comes", 5, 0, 0}, {"nothing is awaited", 0, 9, 0}} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				come := func() int64 { return min(int64(time.Since(begin)/(900*time.Millisecond)), tc.come) }
+				awaitMore(t.Context(), time.Second, func() bool { return come() >= tc.so }, come)
+				if got := come(); got != tc.want || time.Since(begin) > 6*time.Second {
+					t.Errorf("%d had come after %s", got, time.Since(begin))
+				}
+			})
+		})
 	}
 }
 

@@ -97,8 +97,8 @@ type viewer struct {
 	checker *checker     // nil for nine of ten
 
 	answers  chan client.Ack
-	came     atomic.Bool // a guest has left and joins again: what it is shown first it may know
-	heldOnce bool        // a guest has stopped reading since it connected
+	joining  atomic.Uint64 // its join without answer: what follows the answer is the newest, which it may have seen
+	heldOnce bool          // a guest has stopped reading since it connected
 }
 
 // checker judges every message of one viewer.
@@ -194,6 +194,9 @@ func (v *viewer) await(ctx context.Context, want msync.MSync_Command) (msync.Fra
 func (v *viewer) command(op msync.MUCBody_Operation) error {
 	app := v.r.cfg.Target.App
 	v.nth++
+	if op == msync.MUCBody_JOIN {
+		v.joining.Store(v.nth)
+	}
 	return v.w.send(msync.AppendSend(nil, &msync.Outgoing{
 		ID: v.nth, AppKey: app, To: v.r.id, ToDomain: msync.GroupDomain, NS: msync.Meta_MUC,
 		Payload: client.RoomCommandBody(app, v.name, v.r.id, op, ""),
@@ -223,6 +226,9 @@ func (v *viewer) joined(ctx context.Context) error {
 		}
 		if s.Status.Code != msync.Status_OK {
 			return fmt.Errorf("join: %v %s", s.Status.Code, s.Status.Reason)
+		}
+		if v.checker != nil {
+			v.checker.got.resume()
 		}
 		_, err = client.ReadRoomInfo(&client.Ack{Metas: s.Metas}, v.name)
 		return err
@@ -260,11 +266,11 @@ func (v *viewer) checkFrame(b []byte) error {
 	}
 	c.metas = s.Metas
 	if s.MetaID != 0 {
+		if v.joining.CompareAndSwap(s.MetaID, 0) {
+			c.got.resume()
+		}
 		v.answered(&s)
 		return nil
-	}
-	if v.came.CompareAndSwap(true, false) {
-		c.got.resume()
 	}
 	for _, raw := range s.Metas {
 		m, err := msync.DecodeMeta(raw)
