@@ -101,6 +101,7 @@ type Gateway struct {
 	flusher *flusher
 	readers *readers
 	users   userLocks
+	begun   domain.T // when it was made: what was shown before was shown by an earlier process
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -119,6 +120,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer), flusher: newFlusher(), readers: newReaders(),
 		users:    userLocks{seed: maphash.MakeSeed()},
+		begun:    domain.TAt(cfg.Now()),
 		sessions: make(map[*session]struct{}), apps: make(map[domain.AppID]*rate.Limiter),
 	}
 	g.devices = newDevices(cfg.Store, &g.cfg.Settings, g.metrics, cfg.Now)

@@ -47,6 +47,7 @@ func TestRoomCutAndBack(t *testing.T) {
 	cid.speaks("83", "one")
 	bob.hearsSaid("one")
 	for round := range 3 {
+		bob.alive()
 		bob.Cut()
 		r.gone("bob")
 		want := []string{}
@@ -66,6 +67,29 @@ func TestRoomCutAndBack(t *testing.T) {
 	pad := r.dial("bob", "pad") // another device joins for itself
 	cid.speaks("83", "more")
 	pad.hears()
+}
+
+// What was on its way when a socket broke may not have arrived: it is shown again. Who says good-bye has what it was shown.
+func TestRoomCutInDoubt(t *testing.T) {
+	r := newRig(t)
+	r.register("ann", "bob")
+	stream := r.room("98", "ann")
+	bob := r.dial("bob", "web")
+	bob.joins("98")
+	r.broadcast(stream, "ann", "one")
+	bob.hears("one")
+	bob.alive()
+	r.broadcast(stream, "ann", "two")
+	bob.hears("one", "two")
+	bob.Cut()
+	r.gone("bob")
+	r.broadcast(stream, "ann", "three")
+	bob = r.dial("bob", "web")
+	bob.hears("two", "three")
+	require.NoError(t, bob.Close())
+	r.gone("bob")
+	r.broadcast(stream, "ann", "four")
+	r.dial("bob", "web").hears("four")
 }
 
 // Who comes back after the lease is over views nothing, and the others were told that it has gone.
@@ -101,6 +125,8 @@ func TestRoomStays(t *testing.T) {
 	}
 	r.submit(stream, conversation.AllowUsers{By: byApp, Users: r.persons("bob")})
 	bob.hearsSaid("ADD_USER_WHITE_LIST @ppAdmin")
+	ann.alive()
+	bob.alive()
 	ann.Cut()
 	bob.Cut()
 	r.gone("ann", "bob")
@@ -125,6 +151,7 @@ func TestRoomTabs(t *testing.T) {
 	cid.speaks("86", "both")
 	one.hearsSaid("both")
 	two.hearsSaid("both")
+	one.alive()
 	one.Cut()
 	time.Sleep(500 * time.Millisecond)
 	cid.speaks("86", "left")
@@ -152,6 +179,7 @@ func TestRoomTabBack(t *testing.T) {
 	r.broadcast(stream, "ann", "one")
 	one.hears("one")
 	two.hears("one")
+	one.alive()
 	one.Cut()
 	eventually(t, func() bool { return r.gateway.Sessions() == 1 }, func() string { return "the socket is left" })
 	r.broadcast(stream, "ann", "two")
@@ -182,6 +210,7 @@ func TestRoomDeadSocket(t *testing.T) {
 	eventually(t, func() bool { return r.gateway.Sessions() == 1 }, func() string { return "the socket is left" })
 	r.broadcast(stream, "ann", "after")
 	back.hears("into the void", "after")
+	back.alive()
 	back.Cut()
 	r.gone("bob")
 	r.dial("bob", "web").hears()
@@ -198,6 +227,7 @@ func TestRoomJoinAfterReturn(t *testing.T) {
 		r.broadcast(stream, "ann", text)
 	}
 	bob.hears("one", "two")
+	bob.alive()
 	bob.Cut()
 	r.gone("bob")
 	r.broadcast(stream, "ann", "three")
@@ -221,6 +251,8 @@ func TestRoomRestart(t *testing.T) {
 	cid.joins("87")
 	cid.speaks("87", "one")
 	bob.hearsSaid("one")
+	bob.alive()
+	cid.alive()
 	r.stop()
 	r.broadcast(stream, "ann", "two")
 	r.submit(other, conversation.DestroyRoom{By: byApp})

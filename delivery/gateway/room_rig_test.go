@@ -47,6 +47,14 @@ func (d *device) joins(room string) client.RoomInfo {
 	return info
 }
 
+// alive lets the server hear of the client: what the client has been shown is not in doubt.
+func (d *device) alive() {
+	d.t.Helper()
+	time.Sleep(2 * time.Millisecond) // the server notes when in ms
+	_, err := d.LeaveRoom(within(d.t), "0")
+	require.NoError(d.t, err)
+}
+
 // leaves views a room no more.
 func (d *device) leaves(room string) {
 	d.t.Helper()

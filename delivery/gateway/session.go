@@ -74,6 +74,7 @@ type session struct {
 
 	started   atomic.Bool  // conn is set
 	lastRead  atomic.Int64 // Unix ms of the last frame from the client
+	parted    bool         // the client has said good-bye; of whoever reads
 	unackedAt atomic.Int64 // Unix ms since when something shown is unacknowledged; 0: nothing is
 	pulledAt  atomic.Int64 // Unix ms of the last pull while the first sync goes on; 0: it does not
 	loggedIn  atomic.Bool
@@ -147,6 +148,7 @@ func (s *session) handleFrames() (more bool) {
 func (s *session) read() closeReason {
 	typ, r, err := s.conn.Reader(context.Background())
 	if err != nil {
+		s.parted = s.parted || websocket.CloseStatus(err) != -1
 		return readReason(err)
 	}
 	if typ != websocket.MessageBinary {
@@ -223,6 +225,7 @@ func (s *session) frame(buf []byte) closeReason {
 
 // logout answers and ends the session; what it was shown and has not acknowledged is not kept for the device's other sockets.
 func (s *session) logout() closeReason {
+	s.parted = true
 	s.mu.Lock()
 	s.loggedOut = true
 	s.mu.Unlock()

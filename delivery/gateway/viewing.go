@@ -176,7 +176,7 @@ func (s *session) resumeRooms() {
 // it has. The user is locked.
 func (s *session) goOn(r *lease.Resumed) room.Start {
 	if !r.Open {
-		return room.Start{Seen: r.Seen, After: r.After}
+		return room.Start{Seen: r.Seen, After: r.After, Shown: s.gw.begun} // a kill leaves no word of what was shown
 	}
 	if left, ok := s.device.roomsLeft[r.Room]; ok {
 		delete(s.device.roomsLeft, r.Room)
@@ -193,7 +193,7 @@ func (s *session) goOn(r *lease.Resumed) room.Start {
 	if heard == 0 {
 		return room.Start{}
 	}
-	return room.Start{After: domain.TAt(time.UnixMilli(heard))}
+	return room.Start{After: domain.TAt(time.UnixMilli(heard)), Shown: domain.TAt(s.gw.cfg.Now())}
 }
 
 // roomLeft is where a socket stood in a room that ended while its device had others.
@@ -212,7 +212,11 @@ func (s *session) endRooms() {
 		if cut == nil {
 			cut = make(map[domain.StreamID]domain.Seq, len(s.views.rooms))
 		}
-		cut[stream], _ = s.unview(stream)
+		seen, _ := s.unview(stream)
+		if !s.parted { // what it was last shown may not have reached it
+			seen = s.gw.cfg.Rooms.Arrived(stream, seen, domain.TAt(time.UnixMilli(s.lastRead.Load())))
+		}
+		cut[stream] = seen
 	}
 	if len(s.siblings()) > 0 {
 		s.device.leaveRooms(cut, s.gw.cfg.Now())

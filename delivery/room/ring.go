@@ -104,7 +104,7 @@ func (g *ring) history(m *member, from Start, until domain.Seq) (metas [][]byte,
 		begin += sort.Search(len(g.entries)-begin, func(i int) bool { return g.entries[begin+i].seq > from.Seen })
 		missed = g.missing(from.Seen, until)
 	case from.After != 0:
-		begin += sort.Search(len(g.entries)-begin, func(i int) bool { return g.entries[begin+i].t > from.After })
+		begin = max(begin, g.later(from.After), g.later(from.Shown)-shownAgain)
 	default:
 		return nil, last, 0
 	}
@@ -115,6 +115,26 @@ func (g *ring) history(m *member, from Start, until domain.Seq) (metas [][]byte,
 		}
 	}
 	return metas, last, missed
+}
+
+// shownAgain is how many entries are shown again at most to clients that may have them: they drop what is among the last 100 that they
+// received, in whatever conversation. What came before is not dropped, and pushes out the rest.
+const shownAgain = 80
+
+// later returns the place of the first entry after a time.
+func (g *ring) later(t domain.T) int {
+	return sort.Search(len(g.entries), func(i int) bool { return g.entries[i].t > t })
+}
+
+// arrived returns the last entry up to seen that is not in doubt: those after heard may not have arrived. It is never 0, which says that
+// nothing is known.
+func (g *ring) arrived(seen domain.Seq, heard domain.T) domain.Seq {
+	end := sort.Search(len(g.entries), func(i int) bool { return g.entries[i].seq > seen })
+	first := max(g.later(heard), end-shownAgain, 0)
+	if first >= end {
+		return seen
+	}
+	return max(1, g.entries[first].seq-1)
 }
 
 // newest returns the newest messages, those that come with the next frame counted.

@@ -192,6 +192,7 @@ type Start struct {
 	Newest int        // the newest messages, at most so many: for who joins
 	Seen   domain.Seq // the entries after this one: for who comes back
 	After  domain.T   // when Seen is 0: the entries that are later
+	Shown  domain.T   // what is between After and this one was shown, though nobody knows what of it arrived: the newest of it are shown again
 }
 
 func (f Start) nothing() bool { return f.Newest <= 0 && f.Seen == 0 && f.After == 0 }
@@ -220,6 +221,18 @@ func (r *Rooms) Remove(id domain.StreamID, v Viewer) (seen domain.Seq) {
 		return s.remove(v)
 	}
 	return 0
+}
+
+// Arrived returns the last entry that surely reached a client which was shown those up to seen, and was last heard of at some time. Clients do
+// not acknowledge what they are shown of rooms: what was on its way when a socket broke is lost.
+func (r *Rooms) Arrived(id domain.StreamID, seen domain.Seq, heard domain.T) domain.Seq {
+	s := r.find(id)
+	if s == nil || seen == 0 {
+		return seen
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ring.arrived(seen, heard)
 }
 
 // Viewers returns how many view a room on this node.

@@ -235,6 +235,31 @@ func TestWhoIsSaidToHaveSaidItIsNotShownIt(t *testing.T) {
 	r.shown(again, 2)
 }
 
+func TestWhatMayNotHaveArrived(t *testing.T) {
+	r := newRig(t, nil)
+	ann := at("ann")
+	r.add(ann, room.Start{})
+	for range 120 {
+		r.say(said("bob"))
+	}
+	for _, c := range []struct {
+		name             string
+		seen, heard, has domain.Seq
+	}{
+		{"heard of since", 120, 120, 120},
+		{"heard of before the last three", 120, 117, 117},
+		{"long not heard of", 120, 5, 40},
+		{"never", 30, 0, 1},
+		{"not shown what came after", 50, 60, 50},
+		{"nothing is known", 0, 60, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.has, r.Arrived(lobby, c.seen, domain.T(c.heard)<<12))
+		})
+	}
+	require.Equal(t, domain.Seq(7), r.Arrived(domain.RoomStream("org#app", "unknown"), 7, 1<<12))
+}
+
 func TestADestroyedRoomIsEmptyAfterItsLastEntry(t *testing.T) {
 	r := newRig(t, nil)
 	ann, bob := at("ann"), at("bob")
@@ -338,6 +363,18 @@ func TestColdRings(t *testing.T) {
 		v := at("ann")
 		r.add(v, room.Start{After: 3 << 12})
 		r.shown(v, 4, 5)
+	})
+	t.Run("later than, but shown", func(t *testing.T) {
+		r := newRig(t, nil)
+		for range 150 {
+			r.say(said("bob"))
+		}
+		v, w := at("ann"), at("cat")
+		r.add(v, room.Start{After: 3 << 12, Shown: 140 << 12})
+		require.Len(t, v.seqs(), 90)
+		require.Equal(t, domain.Seq(61), v.seqs()[0])
+		r.add(w, room.Start{After: 100 << 12, Shown: 140 << 12})
+		require.Equal(t, domain.Seq(101), w.seqs()[0])
 	})
 	t.Run("recalled", func(t *testing.T) {
 		r := newRig(t, nil)
