@@ -60,11 +60,8 @@ export const steps = [
         }
       })();
       await hears(B, id, 'line 5');
-      const onTheWire = new Set(); // clients do not acknowledge what they see of rooms: what the cut caught may be lost, and nothing else
       for (let i = 0; i < 3; i++) {
-        const at = sent.length;
         const back = await cut(B, proxy);
-        for (const near of [-2, -1, 0, 1]) onTheWire.add(`line ${at + near}`);
         await sleep(100);
         await back();
         await sleep(300);
@@ -74,10 +71,7 @@ export const steps = [
       await allHear([B, C], id, sent.at(-1));
       await sleep(300);
       sequence(heard(C, id), sent, 'what the viewer saw that was never cut');
-      const missing = sent.filter((msg) => !heard(B, id).includes(msg));
-      equal(missing.filter((msg) => !onTheWire.has(msg)), [], 'lines that the cut viewer missed, though they were not under way when it was cut');
-      ok(missing.length <= 3, `at most one line lost a cut, not ${missing}`);
-      sequence(heard(B, id), sent.filter((msg) => !missing.includes(msg)), 'what the viewer saw that was cut three times');
+      sequence(heard(B, id), sent, 'what the viewer saw that was cut three times');
     },
   },
   {
@@ -194,7 +188,7 @@ export const steps = [
           await sleep(15);
         }
       })();
-      await until(() => acknowledged.length >= 300, () => `300 messages acknowledged, got ${acknowledged.length}`, 30_000);
+      await until(() => acknowledged.length >= 250, () => `250 messages acknowledged, got ${acknowledged.length}`, 45_000);
       await server.kill();
       await sleep(300);
       await server.restart();
