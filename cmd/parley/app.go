@@ -21,17 +21,20 @@ import (
 
 // adminClient calls the admin API of a running server.
 type adminClient struct {
-	base string
-	key  string
+	base    string
+	key     string
+	patient bool // the call takes as long as it takes
 }
 
 // adminFlags adds the flags by which a running server is found.
 func adminFlags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
+	f.String("config", os.Getenv("PARLEY_CONFIG"), "the server's configuration file: it has address and key")
 	f.String("data", "parley-data", "folder of a development server: its dev.json has address and key")
-	f.String("admin", "", "address of the admin listener, http://host:port; default: PARLEY_ADMIN, then dev.json, then "+defaultAdmin)
-	f.String("key-file", "", "file with the admin key; default: PARLEY_ADMIN_KEY, then dev.json")
+	f.String("admin", "", "address of the admin listener, http://host:port; default: PARLEY_ADMIN, then dev.json, then --config, then "+defaultAdmin)
+	f.String("key-file", "", "file with the admin key; default: PARLEY_ADMIN_KEY, then dev.json, then --config")
 	must(cmd.MarkPersistentFlagDirname("data"))
+	must(cmd.MarkPersistentFlagFilename("config", "yaml", "yml", "toml", "json"))
 }
 
 func adminFrom(cmd *cobra.Command) (*adminClient, error) {
@@ -46,11 +49,9 @@ func adminFrom(cmd *cobra.Command) (*adminClient, error) {
 		c.key = strings.TrimSpace(string(b))
 	}
 	if c.base == "" || c.key == "" {
-		d, err := readDev(get("data"))
-		if err != nil {
+		if err := c.find(cmd, get("data"), get("config")); err != nil {
 			return nil, err
 		}
-		c.base, c.key = cmp.Or(c.base, d.Admin, defaultAdmin), cmp.Or(c.key, d.AdminKey)
 	}
 	if c.key == "" {
 		return nil, errors.New("no admin key: name a file with it (--key-file), set PARLEY_ADMIN_KEY, or name a development server's --data folder")
@@ -59,6 +60,25 @@ func adminFrom(cmd *cobra.Command) (*adminClient, error) {
 		c.base = "http://" + c.base
 	}
 	return c, nil
+}
+
+// find takes from dev.json, and then from the server's configuration file, what was not said.
+func (c *adminClient) find(cmd *cobra.Command, data, file string) error {
+	var set config
+	if file != "" {
+		var err error
+		if set, err = loadConfig(cmd.Flags(), file); set.Data == "" {
+			return err // it cannot be read; what else is wrong with it is the server's affair
+		}
+		data = set.Data
+	}
+	d, err := readDev(data)
+	if err != nil {
+		return err
+	}
+	c.base = cmp.Or(c.base, d.Admin, set.Admin, defaultAdmin)
+	c.key = cmp.Or(c.key, d.AdminKey, string(set.AdminKey))
+	return nil
 }
 
 // callLimit is how long the server may take to answer.
@@ -80,19 +100,28 @@ func (c *adminClient) call(ctx context.Context, method, path string, in, out any
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Content-Type", "application/json")
-	res, err := (&http.Client{Timeout: callLimit}).Do(req)
+	limit := callLimit
+	if c.patient {
+		limit = 0
+	}
+	res, err := (&http.Client{Timeout: limit}).Do(req)
 	if err != nil {
 		return fmt.Errorf("the server does not answer: %w", err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		var e struct {
-			Description string `json:"error_description"`
-		}
-		_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&e) // what it does not say, the status does
-		return fmt.Errorf("%s: %s", res.Status, e.Description)
+		return answerError(res)
 	}
 	return json.NewDecoder(res.Body).Decode(out)
+}
+
+// answerError is what the server says instead of an answer.
+func answerError(res *http.Response) error {
+	var e struct {
+		Description string `json:"error_description"`
+	}
+	_ = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&e) // what it does not say, the status does
+	return fmt.Errorf("%s: %s", res.Status, e.Description)
 }
 
 // printed is an answer that is printed as it is.

@@ -24,6 +24,7 @@ type edge struct {
 
 	apiServer   *http.Server
 	adminServer *http.Server
+	operator    *operator
 }
 
 func newEdge(ctx context.Context, n *node, rest, adminAPI http.Handler) (*edge, error) {
@@ -41,7 +42,9 @@ func newEdge(ctx context.Context, n *node, rest, adminAPI http.Handler) (*edge, 
 	}
 	e.apiServer = server(trusted.handler(apiHandler(rest, n.gateway)), n.log)
 	e.apiServer.ConnState = newHTTPConns(n.maxHTTP, n.reg).note
+	e.operator = newOperator(n)
 	e.adminServer = server(e.adminHandler(adminAPI), n.log)
+	e.adminServer.RegisterOnShutdown(e.operator.stop)
 	if n.cfg.TLS.Cert != "" {
 		cert, err := tls.LoadX509KeyPair(n.cfg.TLS.Cert, n.cfg.TLS.Key)
 		if err != nil {
@@ -86,6 +89,7 @@ func (e *edge) adminHandler(api http.Handler) http.Handler {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.Handle("/api/", api)
+	e.operator.handle(mux)
 	return mux
 }
 

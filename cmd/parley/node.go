@@ -50,6 +50,7 @@ type node struct {
 	feeds    map[domain.Partition]*feed.Feed
 	owners   *owners.Owners
 	runner   *runner.Runner
+	rebuilds *rebuilds
 	reactors *reactor.Runner
 	queries  *queries.Queries
 	signer   *token.Signer
@@ -146,6 +147,7 @@ func (n *node) buildCore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.rebuilds = newRebuilds(n.runner, n.owners.Partitions(), n.log)
 	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
 	n.reactors = reactor.New(n.store, n.owners, reactor.All(n.queries, n.runner), reactor.DefaultSettings(), reactor.NewMetrics(n.reg), n.log)
 	return nil
@@ -169,6 +171,7 @@ func (n *node) run(ctx context.Context, publish, say func() error) error {
 		n.start(core, &wg, fmt.Sprintf("projections of partition %d", p), func(ctx context.Context) error { return n.runner.Run(ctx, f) })
 		n.start(core, &wg, fmt.Sprintf("reactors of partition %d", p), func(ctx context.Context) error { return n.reactors.Run(ctx, f) })
 	}
+	n.start(core, &wg, "rebuilds", n.rebuilds.run)
 	edge, stopEdge := context.WithCancel(ctx)
 	defer stopEdge()
 	var edges sync.WaitGroup

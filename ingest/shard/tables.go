@@ -121,6 +121,13 @@ func (c checkpoint) write(p domain.Partition) table.Write {
 	return w
 }
 
+// SavedPlace returns where a partition's checkpoint stands: all rows of what is before it are in the store. It is the zero place when there is
+// no checkpoint.
+func SavedPlace(ctx context.Context, store Store, p domain.Partition) (fence.Reader, error) {
+	c, err := loadCheckpoint(ctx, store, p)
+	return c.Reader, err
+}
+
 // loadCheckpoint returns the partition's checkpoint, the zero one when there is none.
 func loadCheckpoint(ctx context.Context, store Store, p domain.Partition) (checkpoint, error) {
 	rows, err := store.Get(ctx, Checkpoints, []table.RowKey{checkpointKey(p)})

@@ -151,6 +151,21 @@ func (m *member) cause(ctx context.Context, st Store, stream domain.StreamID) (f
 	return domain.Index(number(rows[0].Cells[1].Value)), string(rows[0].Cells[2].Value), nil
 }
 
+// SavedPlaces returns where the checkpoints of the versions that are read stand in a partition, by read model.
+func (r *Runner) SavedPlaces(ctx context.Context, p domain.Partition) (map[string]Place, error) {
+	out := make(map[string]Place, len(r.kinds))
+	for name, active := range r.actives() {
+		rows, err := r.store.Get(ctx, checkpoints, []table.RowKey{checkpointKey(name, active, p)})
+		if err == nil {
+			out[name], err = place(rows[0])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load checkpoint of %s: %w", name, err)
+		}
+	}
+	return out, nil
+}
+
 // number reads a cell of 8 bytes; a cell without a value is 0.
 func number(cell []byte) uint64 {
 	if len(cell) != 8 {

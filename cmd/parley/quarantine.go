@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"parley/domain"
+	"parley/projections/runner"
+)
+
+// heldView is a stream in quarantine as operators see it.
+type heldView struct {
+	Projection string           `json:"projection"`
+	Version    int              `json:"version"`
+	Partition  domain.Partition `json:"partition"`
+	Stream     domain.StreamID  `json:"stream"`
+	Index      domain.Index     `json:"index"`
+	Offset     domain.Offset    `json:"offset"`
+	Waiting    int              `json:"waiting"`
+	Reason     string           `json:"reason"`
+}
+
+func (o *operator) listQuarantine(ctx context.Context, _ *http.Request) (any, error) {
+	all, err := o.node.runner.Quarantine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]heldView, len(all))
+	for i, q := range all {
+		out[i] = heldView{q.Name, q.Version, q.Partition, q.Stream, q.First, q.Offset, q.Waiting, q.Reason}
+	}
+	return map[string]any{"quarantine": out, "most_waiting": runner.MaxWaiting}, nil
+}
+
+// releaseAsk names a stream in the quarantine of a read model.
+type releaseAsk struct {
+	Projection string          `json:"projection"`
+	Stream     domain.StreamID `json:"stream"`
+}
+
+// release is POST /api/quarantine/replay and /skip {projection, stream}.
+func (o *operator) release(ctx context.Context, r *http.Request) (any, error) {
+	how := r.PathValue("how")
+	if how != "replay" && how != "skip" {
+		return nil, refuse(http.StatusNotFound, "not_found", "there is no such call")
+	}
+	var ask releaseAsk
+	if err := readAsk(r, &ask); err != nil {
+		return nil, err
+	}
+	p, ok := o.node.control.SlotMap().Partition(ask.Stream)
+	if !ok {
+		return nil, refuse(http.StatusBadRequest, "bad_request", "%q is no stream: they look like org#app/d/ana/bob", ask.Stream)
+	}
+	all, err := o.node.runner.Quarantine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !isHeld(all, &ask, o.node.runner.Active(ask.Projection)) {
+		return nil, refuse(http.StatusNotFound, "not_found", "%s of %s is not in quarantine", ask.Stream, ask.Projection)
+	}
+	var skipped domain.Index
+	if how == "skip" {
+		skipped, err = o.node.runner.Skip(ctx, p, ask.Projection, ask.Stream)
+	} else {
+		err = o.node.runner.Replay(ctx, p, ask.Projection, ask.Stream)
+	}
+	o.node.log.Info("quarantine", "how", how, "projection", ask.Projection, "stream", ask.Stream, "skipped", skipped, "err", err)
+	if err != nil {
+		return nil, refuse(http.StatusConflict, "still_held", "the stream stays in quarantine: %w", err)
+	}
+	return map[string]any{"projection": ask.Projection, "stream": ask.Stream, "released": true, "skipped": skipped}, nil
+}
+
+func isHeld(all []runner.Quarantined, ask *releaseAsk, active int) bool {
+	for _, q := range all {
+		if q.Name == ask.Projection && q.Stream == ask.Stream && q.Version == active {
+			return true
+		}
+	}
+	return false
+}
+
+func quarantineCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "quarantine", Short: "Streams that a read model could not apply: list them, try again, leave a commit out",
+		Long: `A commit that a read model cannot apply puts its stream into quarantine there: nothing of it is lost or skipped, the rest goes on. It is a
+fault in parley. After the fix, replay. When there is no fix and the stream must go on, skip leaves out the commit that cannot be applied, in
+this read model's present version, for good; a rebuild meets it again.`,
+		Example: `  parley quarantine list
+  parley quarantine replay timeline 'demo#chat/d/ana/bob'
+  parley quarantine skip timeline 'demo#chat/d/ana/bob'`,
+	}
+	adminFlags(cmd)
+	list := &cobra.Command{
+		Use: "list", Short: "List the streams in quarantine, and why", Args: cobra.NoArgs,
+		Example: `  parley quarantine list
+  parley quarantine list --format json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := adminFrom(cmd)
+			if err != nil {
+				return err
+			}
+			return listHeld(cmd, c)
+		},
+	}
+	formatFlag(list)
+	for _, c := range []struct{ how, short string }{
+		{"replay", "Apply what waits, after a fix"},
+		{"skip", "Leave out the commit that cannot be applied, and apply what waits behind it"},
+	} {
+		cmd.AddCommand(&cobra.Command{
+			Use: c.how + " PROJECTION STREAM", Short: c.short, Args: cobra.ExactArgs(2),
+			Example: "  parley quarantine " + c.how + " timeline 'demo#chat/d/ana/bob'",
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return callAndPrint(cmd, http.MethodPost, "/api/quarantine/"+c.how, releaseAsk{args[0], domain.StreamID(args[1])})
+			},
+		})
+	}
+	cmd.AddCommand(list)
+	return cmd
+}
+
+func listHeld(cmd *cobra.Command, c *adminClient) error {
+	var out struct {
+		Quarantine []heldView `json:"quarantine"`
+		Most       int        `json:"most_waiting"`
+	}
+	if err := c.call(contextOf(cmd), http.MethodGet, "/api/quarantine", nil, &out); err != nil {
+		return err
+	}
+	if cmd.Flag("format").Value.String() == "json" {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		return e.Encode(out.Quarantine)
+	}
+	if len(out.Quarantine) == 0 {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "nothing is in quarantine")
+		return err
+	}
+	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "projection\tversion\tpartition\toffset\tindex\twaiting\tstream\treason")
+	for _, q := range out.Quarantine {
+		waiting := fmt.Sprint(q.Waiting)
+		if q.Waiting >= out.Most {
+			waiting = fmt.Sprintf("%d or more", out.Most)
+		}
+		reason, _, _ := strings.Cut(q.Reason, "\n")
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", q.Projection, q.Version, q.Partition, q.Offset, q.Index, waiting, q.Stream, reason)
+	}
+	return errors.Join(t.Flush())
+}
