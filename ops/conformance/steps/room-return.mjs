@@ -142,7 +142,7 @@ export const steps = [
   {
     id: 'room-server-killed',
     features: ['ROM-04', 'CON-02', 'CON-13', 'LIF-01'],
-    timeout: 90_000,
+    timeout: 150_000,
     run: async (t) => {
       const server = await t.freshServer();
       const { id, users, clients } = await hall(t, 3, { options: [PATIENT, PATIENT, PATIENT] });
@@ -154,7 +154,7 @@ export const steps = [
         await server.kill();
         await sleep(300);
         await server.restart();
-        await until(() => clients.every((c) => c.count('onConnected') > kill), 'the SDKs to reconnect by themselves', 30_000);
+        await until(() => clients.every((c) => c.count('onConnected') > kill), 'the SDKs to reconnect by themselves', 45_000);
         await say(A, id, `after ${kill}`);
         await allHear([B, C], id, `after ${kill}`);
         await say(C, id, `me too ${kill}`);
@@ -171,7 +171,7 @@ export const steps = [
   {
     id: 'room-killed-while-busy',
     features: ['ROM-04', 'CON-02', 'LIF-01'],
-    timeout: 90_000,
+    timeout: 150_000,
     run: async (t) => {
       const server = await t.freshServer();
       const { id, clients } = await hall(t, 3, { options: [PATIENT, PATIENT, PATIENT] });
@@ -192,7 +192,7 @@ export const steps = [
       await server.kill();
       await sleep(300);
       await server.restart();
-      await until(() => clients.every((c) => c.count('onConnected') > 1), 'the SDKs to reconnect by themselves', 30_000);
+      await until(() => clients.every((c) => c.count('onConnected') > 1), 'the SDKs to reconnect by themselves', 45_000);
       const before = acknowledged.length;
       await until(() => acknowledged.length >= before + 20, '20 more messages acknowledged', 20_000);
       going = false;
