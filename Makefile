@@ -41,7 +41,7 @@ bench: ## Load a running server and print the figures, e.g. ARGS="direct --help"
 
 .PHONY: test
 test: ## All that CI runs, in order, with its own set-up; stops at the first failing step
-	@ops/check setup lint proto vet race sim conformance crash
+	@ops/check setup lint proto vet race sim conformance crash soak
 
 .PHONY: unit
 unit: ## The Go tests, quickly
@@ -58,6 +58,14 @@ sim: ## The simulation of the log's fence, in full: without the race detector it
 .PHONY: crash
 crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
 	go test -count=1 -v -timeout 15m ./ops/crash
+
+.PHONY: engines-test
+engines-test: ## The suites of logs and stores on real Kafka and Cassandra, which it starts and stops
+	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka ./storage/cassandra
+
+.PHONY: soak
+soak: ## Load all shapes at once for two minutes; nothing may be lost and nothing may grow (ARGS="--duration 30m" for the long one)
+	go run ./cmd/parley bench soak $(if $(ARGS),$(ARGS),--short)
 
 .PHONY: conformance
 conformance: ## The unmodified npm SDKs against a fresh server

@@ -9,6 +9,7 @@ import (
 	"parley/projections/messageindex"
 	"parley/projections/profiles"
 	"parley/projections/reactor"
+	"parley/projections/roles"
 	"parley/projections/runner"
 	"parley/projections/timeline"
 	"parley/schemas/table"
@@ -16,7 +17,7 @@ import (
 
 // Kinds are all read models.
 func Kinds() []runner.Kind {
-	return []runner.Kind{timeline.Kind, messageindex.Kind, memberships.Kind, profiles.Kind, members.Kind, groups.Kind}
+	return []runner.Kind{timeline.Kind, messageindex.Kind, memberships.Kind, profiles.Kind, members.Kind, groups.Kind, roles.Kind}
 }
 
 // Tables are all tables of the read models, of the runner, and of the reactors.

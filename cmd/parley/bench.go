@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"io"
-	"os/signal"
-	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parley/ops/bench"
 )
@@ -22,9 +22,16 @@ of order, or a session broken, exits non-zero.`,
   parley bench direct --rate 10000 --duration 20s
   parley bench idle --connections 9000
   parley bench group --members 20 --rate 5000
-  parley bench login --groups 2000`,
+  parley bench room --viewers 1000 --rate 500
+  parley bench storm --connections 3000
+  parley bench login --groups 2000
+  parley bench all             every budget, against servers of its own
+  parley bench soak            all shapes for half an hour: nothing may grow`,
 	}
-	cmd.AddCommand(benchDirectCommand(), benchIdleCommand(), benchGroupCommand(), benchLoginCommand())
+	cmd.AddCommand(
+		benchDirectCommand(), benchIdleCommand(), benchGroupCommand(), benchRoomCommand(), benchStormCommand(), benchLoginCommand(),
+		benchAllCommand(), benchSoakCommand(),
+	)
 	return cmd
 }
 
@@ -40,10 +47,11 @@ func benchDirectCommand() *cobra.Command {
 	f.IntVar(&c.Rate, "rate", c.Rate, "messages a second, over all pairs")
 	f.DurationVar(&c.Duration, "duration", c.Duration, "measured time")
 	f.DurationVar(&c.Warmup, "warmup", c.Warmup, "loaded and checked before, not measured")
-	f.DurationVar(&c.Drain, "drain", c.Drain, "the longest wait for stragglers")
+	f.DurationVar(&c.Drain, "drain", c.Drain, "the longest wait for the next straggler")
 	f.IntVar(&c.Size, "size", c.Size, "bytes of text")
 	f.BoolVar(&c.Receipts, "receipts", c.Receipts, "receivers answer each message with a delivery receipt")
-	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (benchReport, error) { return bench.Direct(ctx, c, log) })
+	churnFlags(f, &c.Churn, &c.Every, &c.Hold, "receivers who are cut and come back, or stop reading for a while; their latency is not counted")
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) { return bench.Direct(ctx, c, log) })
 	return cmd
 }
 
@@ -58,7 +66,7 @@ func benchIdleCommand() *cobra.Command {
 	f.IntVar(&c.Connections, "connections", c.Connections, "sessions, each of its own user")
 	f.DurationVar(&c.Settle, "settle", c.Settle, "wait before memory is read")
 	f.BoolVar(&c.Storm, "storm", c.Storm, "afterwards cut all at once and let them come back")
-	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (benchReport, error) { return bench.Idle(ctx, c, log) })
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) { return bench.Idle(ctx, c, log) })
 	return cmd
 }
 
@@ -76,9 +84,10 @@ func benchGroupCommand() *cobra.Command {
 	f.IntVar(&c.Rate, "rate", c.Rate, "messages a second, over all groups")
 	f.DurationVar(&c.Duration, "duration", c.Duration, "measured time")
 	f.DurationVar(&c.Warmup, "warmup", c.Warmup, "loaded and checked before, not measured")
-	f.DurationVar(&c.Drain, "drain", c.Drain, "the longest wait for stragglers")
+	f.DurationVar(&c.Drain, "drain", c.Drain, "the longest wait for the next straggler")
 	f.IntVar(&c.Size, "size", c.Size, "bytes of text")
-	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (benchReport, error) { return bench.Group(ctx, c, log) })
+	churnFlags(f, &c.Churn, &c.Every, &c.Hold, "of each group, members who are cut and come back, or stop reading for a while; their latency is not counted")
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) { return bench.Group(ctx, c, log) })
 	return cmd
 }
 
@@ -93,61 +102,52 @@ func benchLoginCommand() *cobra.Command {
 	f.IntVar(&c.Groups, "groups", c.Groups, "groups that the user is a member of")
 	f.IntVar(&c.Times, "times", c.Times, "log-ins that are measured")
 	f.IntVar(&c.News, "news", c.News, "groups that get a message before each log-in")
-	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (benchReport, error) { return bench.Login(ctx, c, log) })
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) { return bench.Login(ctx, c, log) })
 	return cmd
 }
 
-// benchReport is what every load has to say.
-type benchReport interface {
-	Print(w io.Writer) error
-	JSON(w io.Writer) error
-	Err() error // what a correct server would not have done
-}
-
-// benchFlags adds what the loads share, and runs the one that was asked for.
-func benchFlags(cmd *cobra.Command, t *bench.Target, run func(ctx context.Context, log io.Writer) (benchReport, error)) {
+func benchRoomCommand() *cobra.Command {
+	c := bench.DefaultRoom()
+	cmd := &cobra.Command{
+		Use: "room", Short: "A room and its viewers, open loop", Args: cobra.NoArgs,
+		Long: `Load a room: some write, and all view. Every message is counted on every connection; one viewer in ten checks each for order, loss,
+repeats and its id, and gives the latency. The client's own share of the CPU is told.`,
+		Example: `  parley bench room
+  parley bench room --viewers 1000 --rate 40
+  parley bench room --rate 5000 --priority low    what is shed, and told with its reason`,
+	}
 	f := cmd.Flags()
-	dev := f.String("dev-file", devFile("parley-data"), "where the server's addresses and secrets are")
-	rest := f.String("rest", "", "REST address, instead of the dev file's")
-	ws := f.String("ws", "", "WebSocket address, instead of the dev file's")
-	admin := f.String("admin", "", "address of the metrics, instead of the dev file's")
-	asJSON := f.Bool("json", false, "print JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found, err := bench.ReadTarget(*dev)
-		if err != nil {
-			return err
-		}
-		*t = found
-		for _, o := range []struct{ to, from *string }{{&t.REST, rest}, {&t.WS, ws}, {&t.Admin, admin}} {
-			if *o.from != "" {
-				*o.to = *o.from
-			}
-		}
-		return runBench(cmd, *asJSON, run)
-	}
+	f.IntVar(&c.Viewers, "viewers", c.Viewers, "viewers, each of a user of its own")
+	f.IntVar(&c.Senders, "senders", c.Senders, "users besides who view and write")
+	f.IntVar(&c.Rate, "rate", c.Rate, "messages a second, over all senders")
+	f.DurationVar(&c.Duration, "duration", c.Duration, "measured time")
+	f.DurationVar(&c.Warmup, "warmup", c.Warmup, "loaded and checked before, not measured")
+	f.DurationVar(&c.Drain, "drain", c.Drain, "the longest wait for the next straggler")
+	f.DurationVar(&c.Settle, "settle", c.Settle, "wait before memory is read")
+	f.IntVar(&c.Size, "size", c.Size, "bytes of text")
+	f.StringVar(&c.Priority, "priority", c.Priority, "of all messages: high, normal or low")
+	churnFlags(f, &c.Churn, &c.Every, &c.Hold, "viewers besides who leave and come, are cut and come back, or stop reading for a while")
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) { return bench.Room(ctx, c, log) })
+	return cmd
 }
 
-func runBench(cmd *cobra.Command, asJSON bool, run func(ctx context.Context, log io.Writer) (benchReport, error)) error {
-	ctx, stop := signal.NotifyContext(contextOf(cmd), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	r, err := run(ctx, cmd.ErrOrStderr())
-	if err != nil {
-		return err
+func benchStormCommand() *cobra.Command {
+	c := bench.DefaultStorm()
+	cmd := &cobra.Command{
+		Use: "storm", Short: "Sessions that are cut all at once and come back", Args: cobra.NoArgs,
+		Example: `  parley bench storm
+  parley bench storm --connections 9000`,
 	}
-	show := r.Print
-	if asJSON {
-		show = r.JSON
-	}
-	if err := show(cmd.OutOrStdout()); err != nil {
-		return err
-	}
-	return r.Err()
+	f := cmd.Flags()
+	f.IntVar(&c.Connections, "connections", c.Connections, "sessions, each of its own user")
+	f.DurationVar(&c.Settle, "settle", c.Settle, "wait before the storm")
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) { return bench.Storm(ctx, c, log) })
+	return cmd
 }
 
-// contextOf is never nil, which cobra's is when a command is executed without one.
-func contextOf(cmd *cobra.Command) context.Context {
-	if ctx := cmd.Context(); ctx != nil {
-		return ctx
-	}
-	return context.Background()
+// churnFlags adds what lets receivers do something besides listening.
+func churnFlags(f *pflag.FlagSet, churn *int, every, hold *time.Duration, who string) {
+	f.IntVar(churn, "churn", *churn, who)
+	f.DurationVar(every, "every", *every, "between two such things")
+	f.DurationVar(hold, "hold", *hold, "how long one stops reading")
 }

@@ -10,6 +10,8 @@ import (
 
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/delivery/router"
 	"parley/domain"
 	"parley/domain/token"
@@ -29,11 +31,15 @@ func (n *node) buildEdge(ctx context.Context) error {
 	}
 	n.boundConnections()
 	n.users = directory.New()
-	n.router = router.New(n.users, n.owners.Partitions(), router.NewMetrics(n.reg))
+	if err := n.buildRooms(); err != nil {
+		return err
+	}
+	n.router = router.New(n.users, n.rooms, n.leases, n.owners.Partitions(), router.NewMetrics(n.reg))
 	var err error
 	n.gateway, err = gateway.New(gateway.Config{
 		Settings: n.cfg.Gateway, Limits: n.cfg.Limits.message(), Owners: n.owners, Reads: reads{n.queries, n.runner},
 		Apps: apps{n.control}, Tokens: n.signer, Directory: n.users, Router: n.router, Store: n.store,
+		Leases: n.leases, Rooms: n.rooms, OnJoin: n.cfg.Rooms.onJoin(),
 		NodeNumber: domain.FirstNode, Now: time.Now, Logger: n.log, Registerer: n.reg,
 	})
 	if err != nil {
@@ -45,6 +51,21 @@ func (n *node) buildEdge(ctx context.Context) error {
 	}
 	n.edge, err = newEdge(ctx, n, api, admin)
 	return err
+}
+
+// buildRooms makes what keeps who views which room, and what shows it to them.
+func (n *node) buildRooms() (err error) {
+	n.rooms, err = room.New(room.Config{
+		Settings: n.cfg.Rooms.Shown, Owners: n.owners, Reads: n.queries, NextT: func() domain.T { return n.gateway.NextT() }, Now: time.Now,
+		Registerer: n.reg,
+	})
+	if err != nil {
+		return err
+	}
+	n.leases = lease.New(lease.Config{
+		Store: n.store, Settings: n.cfg.Rooms.Leases, Sink: n.rooms, Now: time.Now, Logger: n.log, Registerer: n.reg,
+	})
+	return nil
 }
 
 // ensureDev makes what --dev promises: the app, its secret and the admin key, and finds them again after a restart.

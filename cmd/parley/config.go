@@ -2,10 +2,13 @@ package main
 
 import (
 	"log/slog"
+	"maps"
 	"reflect"
 	"time"
 
 	"parley/delivery/gateway"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/domain/message"
 	"parley/ingest/rest"
 )
@@ -42,8 +45,11 @@ type config struct {
 	Partitions partitionConfig  `mapstructure:"partitions"`
 	Limits     limitConfig      `mapstructure:"limits"`
 	Gateway    gateway.Settings `mapstructure:"gateway"`
+	Rooms      roomConfig       `mapstructure:"rooms"`
 	REST       rest.Settings    `mapstructure:"rest"`
 	Storage    storageConfig    `mapstructure:"storage"`
+	Kafka      kafkaConfig      `mapstructure:"kafka"`
+	Cassandra  cassandraConfig  `mapstructure:"cassandra"`
 }
 
 type tlsConfig struct {
@@ -76,8 +82,18 @@ func (l limitConfig) message() message.Limits {
 	return message.Limits{Size: l.MessageBytes, CustomExts: l.CustomExts}
 }
 
-type storageConfig struct {
-	LogReserve int64 `mapstructure:"log_reserve"` // bytes of the disk that the embedded log leaves free
+// roomConfig is one section: how rooms are shown, and how long who is cut off goes on viewing them.
+type roomConfig struct {
+	Shown  room.Settings  `mapstructure:",squash"`
+	Leases lease.Settings `mapstructure:",squash"`
+}
+
+// onJoin is how many of the newest messages who joins a room is shown: with history clients read it themselves.
+func (c *roomConfig) onJoin() int {
+	if c.Shown.History {
+		return 0
+	}
+	return c.Shown.OnJoin
 }
 
 // defaultAdmin is where the admin listener is unless it is said otherwise.
@@ -91,8 +107,11 @@ func defaults(dev bool) config {
 		Partitions: partitionConfig{Chats: 16, Rooms: 4},
 		Limits:     limitConfig{MessageBytes: message.DefaultLimits.Size, CustomExts: message.DefaultLimits.CustomExts},
 		Gateway:    gateway.DefaultSettings(),
+		Rooms:      roomConfig{Shown: room.DefaultSettings(), Leases: lease.DefaultSettings()},
 		REST:       rest.DefaultSettings(),
-		Storage:    storageConfig{LogReserve: 64 << 20},
+		Storage:    storageConfig{Log: enginePebble, Tables: enginePebble, LogReserve: 64 << 20, CheckpointLag: 10 * time.Second},
+		Kafka:      defaultKafka(),
+		Cassandra:  defaultCassandra(),
 	}
 	if dev {
 		c.Dev = true
@@ -113,6 +132,10 @@ func structTree(v reflect.Value) map[string]any {
 	out := map[string]any{}
 	for i := range v.NumField() {
 		name, f := v.Type().Field(i).Tag.Get("mapstructure"), v.Field(i)
+		if name == ",squash" {
+			maps.Copy(out, structTree(f))
+			continue
+		}
 		switch val := f.Interface().(type) {
 		case secret:
 			out[name] = val.String()

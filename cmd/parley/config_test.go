@@ -72,6 +72,10 @@ func TestConfigPrecedence(t *testing.T) {
 			name: "list in environment", key: "rest.origins", env: map[string]string{"PARLEY_REST_ORIGINS": "https://a.example,https://b.example"},
 			want: []any{"https://a.example", "https://b.example"},
 		},
+		{name: "room in file", key: "rooms.window", file: "rooms: {window: 25ms, keep: 3m}\n", want: "25ms"},
+		{name: "room's lease in file", key: "rooms.keep", file: "rooms: {window: 25ms, keep: 3m}\n", want: "3m0s"},
+		{name: "room in environment", key: "rooms.on_join", env: map[string]string{"PARLEY_ROOMS_ON_JOIN": "7"}, want: 7},
+		{name: "room's lease in environment", key: "rooms.max_joined", env: map[string]string{"PARLEY_ROOMS_MAX_JOINED": "9"}, want: 9},
 		{name: "map in file", key: "rest.rates.users", file: "rest:\n  rates:\n    users: 7\n", want: 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -176,6 +180,7 @@ partitions: {chats: 0, rooms: many}
 gateway: {idle_timeout: 5 parsecs, auth_timeout: -1s, windw: 9, drain_time: 1h}
 limits: {message_bytes: 10000000}
 rest: {rates: {nothing: 1}, origins: [somewhere]}
+rooms: {on_join: 201, heartbeat: 3m, rates: 5}
 tls: {cert: /no/cert.pem}
 public_url: chat.example.org
 trusted_proxies: [10.0.0.0/99, 10.0.0.1]
@@ -209,6 +214,9 @@ surprise: 1
 		`public_url: "chat.example.org" is not an address such as https://chat.example.org (bad.yaml)`,
 		`rest.origins: "somewhere" is not an origin such as https://example.org (bad.yaml)`,
 		`rest.rates.nothing is not the name of an API (bad.yaml)`,
+		`rooms.heartbeat is 3m0s, must be above 0 and below rooms.keep (bad.yaml)`,
+		`rooms.on_join is 201, must be 0 to 200 (bad.yaml)`,
+		`rooms.rates: there is no such setting (bad.yaml)`,
 		`surprise: there is no such setting (bad.yaml)`,
 		`tls: tls.cert and tls.key go together (bad.yaml)`,
 		`token_key_file: must be set, or token_key by PARLEY_TOKEN_KEY (there are no default secrets)`,

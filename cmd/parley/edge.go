@@ -79,6 +79,9 @@ func (e *edge) adminHandler(api http.Handler) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, e.node.readiness()) })
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	contended := &contention{}
+	mux.Handle("/debug/pprof/mutex", contended)
+	mux.Handle("/debug/pprof/block", contended)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)

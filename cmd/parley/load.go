@@ -17,7 +17,7 @@ import (
 )
 
 // secretKeys are the settings that are never shown. A file that holds one must be its reader's alone.
-var secretKeys = []string{"admin_key", "token_key"}
+var secretKeys = []string{"admin_key", "token_key", "kafka.password", "cassandra.password"}
 
 // loader joins what sets a setting: flags before environment before file before defaults. It remembers which one it was.
 type loader struct {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +17,8 @@ import (
 
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/delivery/router"
 	"parley/domain"
 	"parley/domain/conversation"
@@ -32,20 +33,19 @@ import (
 	"parley/projections/queries"
 	"parley/projections/reactor"
 	"parley/projections/runner"
-	"parley/storage/pebble"
 )
 
 // node is one process with all roles: everything that serve runs, and the order in which it starts and stops.
 //
-// The core (shards, projections, routers) outlives the edge (listeners, gateway, REST): on stop the edge drains first, then the shards
-// finish what is in flight and flush, then the databases close.
+// The core (shards, projections, routers, rooms) outlives the edge (listeners, gateway, REST): on stop the edge drains first, then the
+// shards finish what is in flight and flush, leases are written as the last sockets left them, then the databases close.
 type node struct {
 	cfg config
 	log *slog.Logger
 	reg *prometheus.Registry
 
-	logs     *pebble.Log
-	store    *pebble.Store
+	logs     logStorage
+	store    tableStorage
 	control  *control.Control
 	feeds    map[domain.Partition]*feed.Feed
 	owners   *owners.Owners
@@ -54,6 +54,8 @@ type node struct {
 	queries  *queries.Queries
 	signer   *token.Signer
 	users    *directory.Directory
+	leases   *lease.Leases
+	rooms    *room.Rooms
 	router   *router.Router
 	gateway  *gateway.Gateway
 	edge     *edge
@@ -90,7 +92,7 @@ func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err err
 			return n, fmt.Errorf("data: %w", err)
 		}
 	}
-	if err := n.openStorage(); err != nil {
+	if err := n.openStorage(ctx, c.Dev); err != nil {
 		return n, err
 	}
 	if err := n.buildCore(ctx); err != nil {
@@ -100,19 +102,6 @@ func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err err
 		return n, err
 	}
 	return n, nil
-}
-
-func (n *node) openStorage() (err error) {
-	o := pebble.Options{Reserve: n.cfg.Storage.LogReserve, Logger: n.log}
-	o.Metrics = prometheus.WrapRegistererWith(prometheus.Labels{"db": "log"}, n.reg)
-	if n.logs, err = pebble.OpenLog(filepath.Join(n.cfg.Data, "log"), o); err != nil {
-		return fmt.Errorf("open the log: %w", err)
-	}
-	o.Metrics = prometheus.WrapRegistererWith(prometheus.Labels{"db": "store"}, n.reg)
-	if n.store, err = pebble.OpenStore(filepath.Join(n.cfg.Data, "store"), o); err != nil {
-		return fmt.Errorf("open the store: %w", err)
-	}
-	return nil
 }
 
 // buildCore makes the write side, the feeds and the read models.
@@ -138,23 +127,27 @@ func (n *node) buildCore(ctx context.Context) error {
 	rules := map[domain.Kind]domain.Rules{
 		domain.KindDirect: conversation.NewRules(n.cfg.Limits.message()),
 		domain.KindGroup:  conversation.NewGroupRules(n.cfg.Limits.message()),
+		domain.KindRoom:   conversation.NewRoomRules(n.cfg.Limits.message()),
 		domain.KindUser:   user.Rules{},
 	}
 	n.owners, err = owners.New(owners.Config{
 		Node: host, Control: n.control, Log: n.logs, Store: n.store,
 		Feed:  func(p domain.Partition) shard.Feed { return n.feeds[p] },
 		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
+		Shard: shard.Settings{CheckpointLag: n.checkpointLag()},
 		Now:   time.Now, Metrics: n.reg, Logger: n.log,
 	})
 	if err != nil {
 		return err
 	}
-	n.runner, err = runner.New(ctx, n.store, projections.Kinds(), runner.DefaultSettings(), runner.NewMetrics(n.reg), n.log)
+	reading := runner.DefaultSettings()
+	reading.CheckpointLag = n.checkpointLag()
+	n.runner, err = runner.New(ctx, n.store, projections.Kinds(), reading, runner.NewMetrics(n.reg), n.log)
 	if err != nil {
 		return err
 	}
 	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
-	n.reactors = reactor.New(n.store, n.owners, reactor.All(), reactor.DefaultSettings(), reactor.NewMetrics(n.reg), n.log)
+	n.reactors = reactor.New(n.store, n.owners, reactor.All(n.queries, n.runner), reactor.DefaultSettings(), reactor.NewMetrics(n.reg), n.log)
 	return nil
 }
 
@@ -165,8 +158,8 @@ func (n *node) feedOf(stream domain.StreamID) (queries.Feed, bool) {
 	return f, ok && f != nil
 }
 
-// run serves until ctx ends. It returns nil after an orderly stop.
-func (n *node) run(ctx context.Context, ready func() error) error {
+// run serves until ctx ends. When all parts run it calls publish, is ready, and calls say. It returns nil after an orderly stop.
+func (n *node) run(ctx context.Context, publish, say func() error) error {
 	core, stopCore := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCore()
 	var wg sync.WaitGroup
@@ -182,12 +175,16 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 	n.start(context.WithoutCancel(ctx), &edges, "admin", n.edge.serveAdmin)
 	err := n.awaitShards(ctx)
 	if err == nil {
-		n.startRouters(core, &wg)
+		err = n.startDelivery(core, &wg)
+	}
+	if err == nil {
 		n.start(edge, &edges, "gateway", n.gateway.Run)
 		n.start(edge, &edges, "giving memory back", func(ctx context.Context) error { return new(quiet).run(ctx, n.gateway.Sessions) })
 		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
-		n.setPhase(nil) // before it is said: who reads that parley is ready finds it ready
-		err = ready()
+		if err = publish(); err == nil {
+			n.setPhase(nil) // before it is said: who reads that parley is ready finds it ready
+			err = say()
+		}
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil // asked to stop before it was ready
@@ -261,6 +258,18 @@ func (n *node) awaitShards(ctx context.Context) error {
 	}
 }
 
+// startDelivery loads who viewed which room and starts what hands entries on. Leases are brought in line with the rooms when the routers
+// see what changes from now on.
+func (n *node) startDelivery(ctx context.Context, wg *sync.WaitGroup) error {
+	if err := n.leases.Load(ctx); err != nil {
+		return err
+	}
+	n.startRouters(ctx, wg)
+	n.start(ctx, wg, "leases of rooms", n.leases.Run)
+	n.start(ctx, wg, "rooms", n.rooms.Run)
+	return n.gateway.CheckRooms(ctx)
+}
+
 // startRouters routes every partition from where its shard stands now: what came before is read by sessions at log-in.
 func (n *node) startRouters(ctx context.Context, wg *sync.WaitGroup) {
 	positions := n.owners.Positions()
@@ -311,16 +320,22 @@ func (n *node) close() error {
 	return errors.Join(errs...)
 }
 
-// announce writes dev.json under --dev, and says how to connect.
+// publish writes dev.json under --dev.
+func (n *node) publish() error {
+	if !n.cfg.Dev {
+		return nil
+	}
+	n.dev.REST, n.dev.WS = n.edge.urls()
+	n.dev.Admin = "http://" + n.edge.admin.Addr().String()
+	return n.dev.write(n.cfg.Data)
+}
+
+// announce says that parley is ready, and under --dev how to connect.
 func (n *node) announce(out io.Writer) error {
 	rest, ws := n.edge.urls()
 	if !n.cfg.Dev {
 		n.log.Info("serving", "rest", rest, "ws", ws, "admin", n.edge.admin.Addr().String())
 		return nil
-	}
-	n.dev.REST, n.dev.WS, n.dev.Admin = rest, ws, "http://"+n.edge.admin.Addr().String()
-	if err := n.dev.write(n.cfg.Data); err != nil {
-		return err
 	}
 	_, err := fmt.Fprintf(out, `parley is ready. Development mode: every origin may connect, and anybody may register.
 

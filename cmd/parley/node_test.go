@@ -67,6 +67,12 @@ func TestReadyzWhileItRuns(t *testing.T) {
 				t.Errorf("ready before dev.json is there: %v", reasons)
 			}
 			return nil
+		}, func() error {
+			status, reasons := readyz(t, n)
+			if status != http.StatusOK {
+				t.Errorf("not ready, but says so: %v", reasons)
+			}
+			return nil
 		})
 	}()
 	require.Eventually(t, func() bool { status, _ := readyz(t, n); return status == http.StatusOK }, 10*time.Second, time.Millisecond)
@@ -89,14 +95,14 @@ func TestAskedToStopBeforeItIsReady(t *testing.T) {
 	require.NoError(t, n.run(ctx, func() error {
 		require.Fail(t, "it calls itself ready")
 		return nil
-	}))
+	}, nil))
 	require.NoFileExists(t, devFile(n.cfg.Data))
 }
 
 func TestCannotAnnounce(t *testing.T) {
 	n := opened(t)
 	no := errors.New("no room for dev.json")
-	require.ErrorIs(t, n.run(t.Context(), func() error { return no }), no, "then it ends and says why")
+	require.ErrorIs(t, n.run(t.Context(), func() error { return no }, nil), no, "then it ends and says why")
 }
 
 func TestTokenKeyIsMadeOnce(t *testing.T) {

@@ -63,7 +63,7 @@ func serve(ctx context.Context, c config, out io.Writer, logs *os.File) error {
 	if err != nil {
 		return err
 	}
-	return n.run(ctx, func() error { return n.announce(out) })
+	return n.run(ctx, n.publish, func() error { return n.announce(out) })
 }
 
 // openPatience is how long a stop waits for databases that are being opened.

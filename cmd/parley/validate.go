@@ -70,7 +70,8 @@ func (c *config) validate() error {
 		p.badf("gateway.drain_time", "%s is not between 0s and %s", d, drainLimit/2)
 	}
 	c.validateFiles(&p)
-	return errors.Join(append(p, c.Gateway.Validate(), c.REST.Validate())...)
+	c.validateEngines(&p)
+	return errors.Join(append(p, c.Gateway.Validate(), c.Rooms.Shown.Validate(), c.Rooms.Leases.Validate(), c.REST.Validate())...)
 }
 
 // validateFiles checks keys, certificates and the data folder. Only --dev makes what is missing.

@@ -15,6 +15,12 @@ func wireAnswer(code domain.Code, err error, to string) (msync.Status_ErrorCode,
 		return msync.Status_FAIL, "username " + to + " doesn't exist!" // [204]
 	case domain.GroupNotFound:
 		return msync.Status_FAIL, "group not found" // [605]
+	case domain.RoomNotFound:
+		return msync.Status_FAIL, "grpID " + to + " does not exist!" // [705]
+	case domain.RoomFull:
+		return msync.Status_FAIL, "group member list is full!" // [704]
+	case domain.TooManyRooms:
+		return msync.Status_FAIL, "has joined too many chatrooms" // [50]
 	case domain.NotMember:
 		return msync.Status_FAIL, "not in group or chatroom" // [602]
 	case domain.TooManyReceivers:

@@ -29,8 +29,7 @@ func (s *session) meta(m *msync.MetaView) closeReason {
 	case msync.Meta_CHAT:
 		s.chat(m, &up)
 	case msync.Meta_MUC:
-		up.command = "Room"
-		s.refuse(&up, domain.Refuse(domain.Unsupported, "grpID "+up.to+" does not exist!"))
+		s.muc(m, &up)
 	case msync.Meta_ROSTER, msync.Meta_CONFERENCE, msync.Meta_NOTIFY, msync.Meta_QUERY:
 		up.command = "Other"
 		s.refuse(&up, domain.Refuse(domain.Unsupported, "this is not offered"))
@@ -52,6 +51,10 @@ func (s *session) chat(m *msync.MetaView, up *upward) {
 	up.command = bodyCommand(body.Type)
 	if no := s.admissible(m, &body); no != nil {
 		s.refuse(up, no)
+		return
+	}
+	if body.Type == msync.MessageBody_CHATROOM {
+		s.toRoom(m, &body, up)
 		return
 	}
 	if string(m.To.Domain) == msync.GroupDomain {
@@ -111,14 +114,15 @@ func bodyCommand(t msync.MessageBody_Type) string {
 // admissible refuses what is over a rate, and what is not offered yet, with the texts that the SDKs know.
 func (s *session) admissible(m *msync.MetaView, body *msync.Envelope) *domain.Error {
 	toGroup := string(m.To.Domain) == msync.GroupDomain
-	if body.Type == msync.MessageBody_CHATROOM {
-		return domain.Refuse(domain.Unsupported, "grpID "+string(m.To.Name)+" does not exist!")
-	}
 	if m.To.AppKey != nil && string(m.To.AppKey) != string(s.key.App) {
-		if toGroup {
+		switch {
+		case body.Type == msync.MessageBody_CHATROOM:
+			return errNoRoom
+		case toGroup:
 			return domain.Refuse(domain.GroupNotFound, "")
+		default:
+			return domain.Refuse(domain.UserNotFound, "")
 		}
-		return domain.Refuse(domain.UserNotFound, "")
 	}
 	switch body.Type {
 	case msync.MessageBody_EDIT:
@@ -135,13 +139,20 @@ func (s *session) admissible(m *msync.MetaView, body *msync.Envelope) *domain.Er
 	if from := body.From.Name; len(from) > 0 && !strings.EqualFold(string(from), string(s.key.User)) {
 		return domain.Refuse(domain.Forbidden, "the sender is somebody else")
 	}
+	if !s.withinRates() {
+		return errTraffic
+	}
+	return nil
+}
+
+var errTraffic = domain.Refuse(domain.RateLimited, "traffic limit")
+
+// withinRates counts something that the client sends against the rates of the session and the app.
+func (s *session) withinRates() bool {
 	if s.sends == nil {
 		s.sends = s.gw.cfg.Settings.sendLimiter()
 	}
-	if !s.sends.Allow() || !s.app.Allow() {
-		return domain.Refuse(domain.RateLimited, "traffic limit")
-	}
-	return nil
+	return s.sends.Allow() && s.app.Allow()
 }
 
 // recipient finds the user to whom a meta goes. Whether the account exists is a fact that the rules judge.
@@ -235,7 +246,7 @@ func (s *session) sendVolatile(stream domain.StreamID, cmd conversation.Command,
 func (s *session) refuse(up *upward, err *domain.Error) { s.answer(up, domain.Result{Err: err}) }
 
 // answer acknowledges or refuses. What stays unknown is not answered: the SDK ends its wait by itself, and may ask again with the same id.
-func (s *session) answer(up *upward, r domain.Result) {
+func (s *session) answer(up *upward, r domain.Result, metas ...[]byte) {
 	now := s.gw.cfg.Now()
 	code := domain.CodeOf(r.Err)
 	outcome := "ok"
@@ -249,7 +260,7 @@ func (s *session) answer(up *upward, r domain.Result) {
 	if code == domain.Unknown {
 		return
 	}
-	ack := msync.Ack{MetaID: up.id, ServerID: uint64(r.T), Timestamp: uint64(now.UnixMilli())}
+	ack := msync.Ack{MetaID: up.id, ServerID: uint64(r.T), Timestamp: uint64(now.UnixMilli()), Metas: metas}
 	if r.T != 0 {
 		ack.Timestamp = uint64(r.T.Milli())
 	}

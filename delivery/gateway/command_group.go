@@ -26,6 +26,11 @@ func (s *session) toGroup(m *msync.MetaView, body *msync.Envelope, up *upward) {
 		up.command = "ReadGroup"
 		s.issue(stream, conversation.ReadGroup{Sender: s.sender(m), Body: bytes.Clone(m.Payload)}, up)
 	case msync.MessageBody_RECALL:
+		var no *domain.Error
+		if stream, no = s.groupOrRoom(up.to); no != nil {
+			s.answer(up, domain.Result{Err: no})
+			return
+		}
 		s.recall(m, body, stream, "", up)
 	case msync.MessageBody_READ_ACK, msync.MessageBody_DELIVER_ACK:
 		s.refuse(up, domain.Refuse(domain.Forbidden, "receipts of messages are not offered in groups"))

@@ -48,6 +48,8 @@ type device struct {
 
 	counts atomic.Bool // keys is above what was stored
 
+	roomsLeft map[domain.StreamID]roomLeft // guarded by the lock of the user; of ended sockets, while there are others
+
 	mu       sync.Mutex
 	sockets  int
 	attached time.Time // the last socket

@@ -7,6 +7,7 @@
 //     slow client, a reconnect) is behind, and pages repair it: one repair path.
 //   - At most Window entries of a socket are unacknowledged, over all queues: clients forget what they have seen after about 100.
 //   - No call into the package blocks on a client: bytes wait in a bounded buffer, and whoever does not read is closed.
+//   - A device has a lease of a room while one of its sockets views it. What rooms show is not acknowledged and not counted in the Window.
 //   - Every close and refusal has a named reason.
 package gateway
 
@@ -14,6 +15,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +30,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"parley/delivery/directory"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/domain/message"
@@ -81,6 +85,9 @@ type Config struct {
 	Directory  *directory.Directory
 	Router     Router
 	Store      Store
+	Leases     *lease.Leases    // who views which room; its Sink is Rooms
+	Rooms      *room.Rooms      // running while the gateway does
+	OnJoin     int              // newest messages that who joins a room is shown
 	NodeNumber domain.Partition // of the ids of what is not logged: domain.FirstNode and up
 	Now        func() time.Time
 	Logger     *slog.Logger
@@ -95,6 +102,7 @@ type Gateway struct {
 	devices *devices
 	flusher *flusher
 	readers *readers
+	users   userLocks
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -112,6 +120,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer), flusher: newFlusher(), readers: newReaders(),
+		users:    userLocks{seed: maphash.MakeSeed()},
 		sessions: make(map[*session]struct{}), apps: make(map[domain.AppID]*rate.Limiter),
 	}
 	g.devices = newDevices(cfg.Store, &g.cfg.Settings, g.metrics, cfg.Now)
@@ -332,6 +341,6 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	set := &h.session.gw.cfg.Settings
 	o := newOutbound(c, h.session.gw.flusher, set.MaxOutbound, set.StallTimeout, h.session.failed)
 	o.in.early = slices.Clone(early)
-	h.session.in = &o.in
+	h.session.in, h.session.out = &o.in, o
 	return o, bufio.NewReadWriter(bufio.NewReaderSize(o, headerRead), bufio.NewWriterSize(o, writeBuffer)), nil
 }

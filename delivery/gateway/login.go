@@ -67,6 +67,7 @@ func (s *session) login(fr *msync.Frame) closeReason {
 	s.pushable = true
 	s.servePages()
 	s.mu.Unlock()
+	s.resumeRooms()
 	return ""
 }
 

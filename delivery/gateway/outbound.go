@@ -3,20 +3,38 @@ package gateway
 import (
 	"errors"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
 )
 
 var (
-	errSlow   = errors.New("the client does not read: its outbound bytes are over the limit")
-	errClosed = errors.New("the connection is closed")
+	errSlow       = errors.New("the client does not read: its outbound bytes are over the limit")
+	errSlowViewer = errors.New("the client does not read: frames of rooms that wait are over the limit")
+	errClosed     = errors.New("the connection is closed")
 )
 
 // outbound is a hijacked connection as the WebSocket library sees it. Write never blocks: it adds to what waits, and the flusher writes
 // all that waits in one call. A client that does not read costs one goroutine until it reads again, or its socket is closed.
+//
+// Besides, frames come that are shared with other connections (share). They go between the library's frames, never into one, in the order
+// of coming. When nothing waits they go to the socket at once; what has to wait is not copied.
 type outbound struct {
+	// What share reads for every frame is together: with many viewers it is in no cache.
+	mu      sync.Mutex
+	busy    bool // queued at the flusher, or being written
+	stuck   bool // the socket did not take all at once, or failed: closing does not wait for what is left
+	closing bool
+	last    bool  // the library has written a close frame: nothing may follow
+	err     error // set before Conn is closed
+	fd      int   // -1 under TLS; valid while mu is held and err is nil
+	left    int   // bytes that the library has yet to write of the frame that it has begun
+
+	waiting []byte
+	shared  []shared // among waiting
+	behind  int      // what frames cost that wait, or are being written
+	taken   int      // what those cost that are being written
+
 	net.Conn
 	raw     syscall.RawConn // nil under TLS
 	flusher *flusher
@@ -24,21 +42,19 @@ type outbound struct {
 	stall   time.Duration // longest wait for a client that does not read
 	failed  func(error)   // called once, from its own goroutine
 	in      inbound
-
-	mu      sync.Mutex
-	waiting []byte
-	busy    bool // queued at the flusher, or being written
-	stuck   bool // the socket did not take all at once, or failed: closing does not wait for what is left
-	closing bool
-	err     error
+	now     rawWrite // of whoever made it busy
 }
 
 func newOutbound(c net.Conn, f *flusher, limit int, stall time.Duration, failed func(error)) *outbound {
-	o := &outbound{Conn: c, flusher: f, limit: limit, stall: stall, failed: failed}
+	o := &outbound{Conn: c, fd: -1, flusher: f, limit: limit, stall: stall, failed: failed}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		o.raw, _ = tcp.SyscallConn() // without it everything takes the slow way
 	}
+	if o.raw != nil {
+		_ = o.raw.Control(func(fd uintptr) { o.fd = int(fd) })
+	}
 	o.in.init(c, o.raw)
+	o.now.write = o.now.do
 	return o
 }
 
@@ -61,6 +77,7 @@ func (o *outbound) Write(p []byte) (int, error) {
 		o.waiting = getBuffer()
 	}
 	o.waiting = append(o.waiting, p...)
+	o.follow(p)
 	queue := !o.busy
 	o.busy = true
 	o.mu.Unlock()
@@ -78,6 +95,7 @@ func (o *outbound) fail(err error) {
 		o.err = err
 	}
 	o.stuck = true
+	o.shared = nil
 	o.mu.Unlock()
 	switch {
 	case closing:
@@ -111,39 +129,52 @@ const closeWait = time.Second
 // flush writes what waits, without blocking where it can.
 func (o *outbound) flush() {
 	for {
-		buf, ok := o.take()
+		p, ok := o.take()
 		if !ok {
 			return
 		}
-		n, err := o.try(buf)
-		if err != nil {
-			putBuffer(buf)
-			o.fail(err)
-			return
+		for o.raw != nil && !p.written() {
+			b := p.next()
+			n, err := o.try(b)
+			p.wrote(n)
+			if err != nil {
+				p.free()
+				o.fail(err)
+				return
+			}
+			if n < len(b) {
+				break
+			}
 		}
-		if n < len(buf) {
+		if !p.written() {
 			if o.sticks() {
-				go o.drain(buf, n)
+				go o.drain(p)
 			}
 			return
 		}
-		putBuffer(buf)
+		p.free()
 	}
 }
 
 // take takes what waits; ok is false when there is nothing, and then the outbound is idle, or closed if it was to be.
-func (o *outbound) take() (buf []byte, ok bool) {
+func (o *outbound) take() (p parcel, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	buf = o.waiting
+	o.behind -= o.taken
+	o.taken = 0
+	p.own = o.waiting
 	o.waiting = nil
-	if buf == nil {
+	if len(o.shared) > 0 {
+		o.takeShared(&p)
+	}
+	if p.own == nil && p.shared == nil {
 		o.busy, o.stuck = false, false
 		if o.closing {
 			_ = o.Conn.Close()
 		}
+		return p, false
 	}
-	return buf, buf != nil
+	return p, true
 }
 
 // sticks notes that writing has to wait for the client, and how long. It returns false when the socket is to be closed, and closes it.
@@ -162,50 +193,67 @@ func (o *outbound) sticks() bool {
 	return false
 }
 
-// try writes what the socket takes at once.
-func (o *outbound) try(buf []byte) (n int, err error) {
-	if o.raw == nil {
-		return 0, nil
-	}
-	werr := o.raw.Write(func(fd uintptr) bool {
-		for n < len(buf) {
-			var m int
-			m, err = syscall.Write(int(fd), buf[n:])
-			if m > 0 {
-				n += m
-			}
-			if errors.Is(err, syscall.EINTR) {
-				continue
-			}
-			if err != nil || m <= 0 {
-				break
-			}
+// rawWrite is a write that does not wait. It is kept, so that making one allocates nothing.
+type rawWrite struct {
+	buf   []byte
+	n     int
+	err   error
+	write func(fd uintptr) bool // do
+}
+
+func (a *rawWrite) do(fd uintptr) bool {
+	a.n, a.err = writeNow(int(fd), a.buf)
+	return true
+}
+
+// writeNow writes what the socket takes at once.
+func writeNow(fd int, b []byte) (n int, err error) {
+	for n < len(b) {
+		m, err := syscall.Write(fd, b[n:])
+		if m > 0 {
+			n += m
 		}
-		return true
-	})
-	if errors.Is(err, syscall.EAGAIN) {
-		err = nil
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return n, nil
+		case err != nil || m <= 0:
+			return n, err
+		}
 	}
-	return n, errors.Join(err, werr)
+	return n, nil
+}
+
+// try writes what the socket takes at once. The caller made the outbound busy.
+func (o *outbound) try(buf []byte) (n int, err error) {
+	a := &o.now
+	a.buf = buf
+	werr := o.raw.Write(a.write)
+	n, err = a.n, a.err
+	a.buf, a.n, a.err = nil, 0, nil
+	if err == nil {
+		err = werr
+	}
+	return n, err
 }
 
 // drain writes what the socket did not take at once, waiting for the client at most o.stall, and then what came meanwhile.
-func (o *outbound) drain(buf []byte, n int) {
+func (o *outbound) drain(p parcel) {
 	for {
-		_, err := o.Conn.Write(buf[n:])
-		putBuffer(buf)
-		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = errSlow
+		for !p.written() {
+			n, err := o.Conn.Write(p.next())
+			p.wrote(n)
+			if err != nil {
+				p.free()
+				o.fail(p.slow(err))
+				return
 			}
-			o.fail(err)
-			return
 		}
+		p.free()
 		var ok bool
-		if buf, ok = o.take(); !ok || !o.sticks() {
+		if p, ok = o.take(); !ok || !o.sticks() {
 			return
 		}
-		n = 0
 	}
 }
 

@@ -51,7 +51,7 @@ func TestOutboundOrder(t *testing.T) {
 			server, client := pair(t)
 			o := newOutbound(server, startFlusher(t), 64<<20, 5*time.Second, func(err error) { t.Error(err) })
 			if !c.raw {
-				o.raw = nil
+				o.raw, o.fd = nil, -1
 			}
 			var want bytes.Buffer
 			for i := range 20_000 {
@@ -136,7 +136,7 @@ func TestOutboundCloseComesLast(t *testing.T) {
 				server, client := pair(t)
 				o := newOutbound(server, startFlusher(t), 64<<20, time.Minute, func(error) {})
 				if !c.raw {
-					o.raw = nil
+					o.raw, o.fd = nil, -1
 				}
 				want := bytes.Repeat([]byte{7}, c.size)
 				if _, err := o.Write(want); err != nil {

@@ -1,16 +1,9 @@
 package gateway_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,223 +11,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
-	"google.golang.org/protobuf/proto"
 
 	"parley/delivery/directory"
 	"parley/delivery/gateway"
 	"parley/delivery/gateway/client"
+	"parley/delivery/lease"
+	"parley/delivery/room"
 	"parley/delivery/router"
 	"parley/domain"
-	"parley/domain/conversation"
 	"parley/domain/fence"
 	"parley/domain/message"
 	"parley/domain/token"
 	"parley/domain/user"
 	"parley/ingest/control"
-	"parley/ingest/owners"
-	"parley/ingest/shard"
-	"parley/projections"
-	"parley/projections/feed"
-	"parley/projections/memberships"
-	"parley/projections/queries"
-	"parley/projections/reactor"
-	"parley/projections/runner"
 	"parley/schemas/msync"
-	"parley/schemas/table"
-	"parley/storage/pebble"
 )
-
-// shared is the write side and the read models on which all tests run, each with an app and a gateway of its own.
-var shared *core
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withCore{m}) }
-
-type withCore struct{ m *testing.M }
-
-// Run starts the core around the tests.
-func (w withCore) Run() int {
-	dir, err := os.MkdirTemp("", "parley-gateway-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	shared = start(dir)
-	defer shared.stop()
-	return w.m.Run()
-}
-
-// core is the real thing behind gateways: log, owners, feeds, projections and queries over Pebble.
-type core struct {
-	log     *slowLog
-	store   *brittleStore
-	control *control.Control
-	owners  *owners.Owners
-	feeds   map[domain.Partition]*feed.Feed
-	runner  *runner.Runner
-	queries *queries.Queries
-	signer  *token.Signer
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
-}
-
-// slowLog is a log whose appends wait as long as the test says, fail, or lose their answers.
-type slowLog struct {
-	*pebble.Log
-	delay        atomic.Int64 // ns
-	fails, loses atomic.Bool
-}
-
-func (l *slowLog) Append(ctx context.Context, p domain.Partition, b domain.Batch) (domain.Offset, error) {
-	time.Sleep(time.Duration(l.delay.Load()))
-	if l.fails.Load() {
-		return 0, errDown
-	}
-	at, err := l.Log.Append(ctx, p, b)
-	if l.loses.Load() {
-		return 0, errDown
-	}
-	return at, err
-}
-
-// brittleStore is a store that does not answer while the test says so.
-type brittleStore struct {
-	*pebble.Store
-	down    atomic.Bool
-	devices atomic.Int64 // writes of devices' rows
-}
-
-var errDown = errors.New("the store does not answer")
-
-func (s *brittleStore) Write(ctx context.Context, writes []table.Write) error {
-	if s.down.Load() {
-		return errDown
-	}
-	for i := range writes {
-		if writes[i].Table == gateway.Devices {
-			s.devices.Add(1)
-		}
-	}
-	return s.Store.Write(ctx, writes)
-}
-
-func (s *brittleStore) Get(ctx context.Context, t *table.Table, keys []table.RowKey) ([]table.Row, error) {
-	if s.down.Load() {
-		return nil, errDown
-	}
-	return s.Store.Get(ctx, t, keys)
-}
-
-func (s *brittleStore) Scan(ctx context.Context, q table.Query) ([]table.Row, error) {
-	if s.down.Load() {
-		return nil, errDown
-	}
-	return s.Store.Scan(ctx, q)
-}
-
-func (s *brittleStore) Sync(ctx context.Context) error {
-	if s.down.Load() {
-		return errDown
-	}
-	return s.Store.Sync(ctx)
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-var quiet = slog.New(slog.DiscardHandler)
-
-func start(dir string) *core {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &core{cancel: cancel, feeds: map[domain.Partition]*feed.Feed{}}
-	c.log = &slowLog{Log: must(pebble.OpenLog(filepath.Join(dir, "log"), pebble.Options{}))}
-	c.store = &brittleStore{Store: must(pebble.OpenStore(filepath.Join(dir, "store"), pebble.Options{}))}
-	c.control = control.New(c.log, quiet, time.Now)
-	if err := c.control.Load(ctx); err != nil {
-		panic(err)
-	}
-	slots := must(c.control.EnsureSlotMap(ctx, 4, 1))
-	reg := prometheus.NewRegistry()
-	feedMetrics := feed.NewMetrics(reg)
-	for _, p := range slots.Partitions() {
-		c.feeds[p] = feed.New(p, c.log, feed.DefaultSettings(), feedMetrics)
-	}
-	rules := map[domain.Kind]domain.Rules{
-		domain.KindDirect: conversation.NewRules(message.DefaultLimits), domain.KindGroup: conversation.NewGroupRules(message.DefaultLimits),
-		domain.KindUser: user.Rules{},
-	}
-	c.owners = must(owners.New(owners.Config{
-		Node: "n", Control: c.control, Log: c.log, Store: c.store, Metrics: reg, Now: time.Now,
-		Feed:  func(p domain.Partition) shard.Feed { return c.feeds[p] },
-		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
-	}))
-	c.runner = must(runner.New(ctx, c.store, projections.Kinds(), runner.DefaultSettings(), runner.NewMetrics(reg), quiet))
-	c.queries = queries.New(c.store, queries.FeedOf(c.feedOf), c.runner)
-	c.signer = must(token.NewSigner(token.Key{ID: "k", Secret: bytes.Repeat([]byte{7}, 32)}))
-	c.run(func() error { return c.owners.Run(ctx) })
-	reactors := reactor.New(c.store, c.owners, reactor.All(), reactor.DefaultSettings(), reactor.NewMetrics(reg), quiet)
-	for _, f := range c.feeds {
-		c.run(func() error { return c.runner.Run(ctx, f) })
-		c.run(func() error { return reactors.Run(ctx, f) })
-	}
-	for c.owners.Ready() != nil {
-		time.Sleep(time.Millisecond)
-	}
-	return c
-}
-
-func (c *core) run(f func() error) {
-	c.wg.Go(func() {
-		if err := f(); err != nil {
-			panic(err)
-		}
-	})
-}
-
-func (c *core) stop() {
-	c.cancel()
-	c.wg.Wait()
-	if err := errors.Join(c.store.Close(), c.log.Close()); err != nil {
-		panic(err)
-	}
-}
-
-func (c *core) feedOf(stream domain.StreamID) (queries.Feed, bool) {
-	p, ok := c.control.SlotMap().Partition(stream)
-	return c.feeds[p], ok
-}
-
-// reads adapts queries and runner as the command does.
-type reads struct {
-	*queries.Queries
-	runner *runner.Runner
-}
-
-func (r reads) WaitMemberships(ctx context.Context, positions map[domain.Partition]domain.Index) error {
-	for p, index := range positions {
-		if index == 0 {
-			continue
-		}
-		if err := r.runner.Wait(ctx, p, index, memberships.Kind.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-type apps struct{ control *control.Control }
-
-func (a apps) AppExists(id domain.AppID) bool {
-	_, ok := a.control.App(id)
-	return ok
-}
 
 // rig is an app, and a gateway with its router.
 type rig struct {
@@ -243,10 +36,14 @@ type rig struct {
 	config   gateway.Config
 	users    *directory.Directory
 	router   *router.Router
+	leases   *lease.Leases
+	rooms    *room.Rooms
 	gateway  *gateway.Gateway
 	registry *prometheus.Registry
 	server   *httptest.Server
 	url      string
+	leaseSet lease.Settings // set them before start
+	roomSet  room.Settings
 	tls      bool   // set it before start
 	stop     func() // ends the gateway as a node does; may be called before the test ends
 }
@@ -263,7 +60,10 @@ func settings() gateway.Settings {
 
 func newRig(t *testing.T, change ...func(*gateway.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1)))}
+	r := &rig{
+		t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1))),
+		leaseSet: lease.DefaultSettings(), roomSet: room.DefaultSettings(),
+	}
 	require.NoError(t, shared.control.PutApp(t.Context(), control.App{ID: r.app, UUID: "u", ClientID: "c", SecretHash: control.HashSecret("s")}))
 	r.start(change...)
 	t.Cleanup(func() { r.stop() })
@@ -273,9 +73,11 @@ func newRig(t *testing.T, change ...func(*gateway.Config)) *rig {
 // start starts a gateway for the app, as a new process would.
 func (r *rig) start(change ...func(*gateway.Config)) {
 	r.registry, r.users = prometheus.NewRegistry(), directory.New()
-	route := router.New(r.users, shared.owners.Partitions(), router.NewMetrics(r.registry))
+	r.makeRooms()
+	route := router.New(r.users, r.rooms, r.leases, shared.owners.Partitions(), router.NewMetrics(r.registry))
 	r.router = route
 	r.config = gateway.Config{
+		Leases: r.leases, Rooms: r.rooms, OnJoin: r.roomSet.OnJoin,
 		Settings: settings(), Limits: message.DefaultLimits, Owners: shared.owners, Reads: reads{shared.queries, shared.runner},
 		Apps: apps{shared.control}, Tokens: shared.signer, Directory: r.users, Router: route, Store: shared.store,
 		NodeNumber: domain.FirstNode, Now: time.Now, Logger: quiet, Registerer: r.registry,
@@ -295,6 +97,9 @@ func (r *rig) start(change ...func(*gateway.Config)) {
 		}
 		wg.Go(func() { must(0, route.Run(ctx, p, at.Index, f.Reader(from))) })
 	}
+	wg.Go(func() { must(0, r.leases.Run(ctx)) })
+	wg.Go(func() { must(0, r.rooms.Run(ctx)) })
+	must(0, r.gateway.CheckRooms(ctx))
 	edge, stopEdge := context.WithCancel(context.Background())
 	var edges sync.WaitGroup
 	edges.Go(func() { must(0, r.gateway.Run(edge)) })
@@ -312,6 +117,19 @@ func (r *rig) start(change ...func(*gateway.Config)) {
 		cancel()
 		wg.Wait()
 	})
+}
+
+// makeRooms makes what keeps and shows rooms, with the leases of before.
+func (r *rig) makeRooms() {
+	read := reads{shared.queries, shared.runner}
+	r.rooms = must(room.New(room.Config{
+		Settings: r.roomSet, Owners: shared.owners, Reads: read, NextT: func() domain.T { return r.gateway.NextT() }, Now: time.Now,
+		Registerer: r.registry,
+	}))
+	r.leases = lease.New(lease.Config{
+		Store: leaseStore{shared.store, r.app}, Settings: r.leaseSet, Sink: r.rooms, Now: time.Now, Logger: quiet, Registerer: r.registry,
+	})
+	must(0, r.leases.Load(context.Background()))
 }
 
 // settled waits until all that was accepted is routed and in the read models: who logs in now has missed it.
@@ -371,148 +189,6 @@ func (r *rig) token(name string) msync.Token {
 	return msync.Token(must(shared.signer.Sign(r.claims(name))))
 }
 
-// device is a client with what it received.
-type device struct {
-	*client.Client
-	t    *testing.T
-	user string
-	mu   sync.Mutex
-	got  []got
-
-	unread []msync.UnreadQueue
-}
-
-// got is an entry as a device received it.
-type got struct {
-	id    uint64
-	queue msync.Queue
-	from  string
-	kind  msync.MessageBody_Type
-	text  string
-	ack   uint64
-	key   uint64
-	to    string // device that was addressed
-	op    string // of a group's event
-}
-
-func (r *rig) options(name, resource string) client.Options {
-	return client.Options{AppKey: string(r.app), User: name, Token: r.token(name), Resource: resource}
-}
-
-// dial logs a device in.
-func (r *rig) dial(name, resource string, change ...func(*client.Options)) *device {
-	r.t.Helper()
-	d, err := r.tryDial(name, resource, change...)
-	require.NoError(r.t, err)
-	r.t.Cleanup(func() { d.Cut() })
-	return d
-}
-
-func (r *rig) tryDial(name, resource string, change ...func(*client.Options)) (*device, error) {
-	d := &device{t: r.t, user: name}
-	o := r.options(name, resource)
-	o.OnMeta, o.OnUnread = d.take, d.list
-	for _, f := range change {
-		f(&o)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	var err error
-	d.Client, err = client.Dial(ctx, r.url, o)
-	return d, err
-}
-
-func holdAcks(o *client.Options) { o.HoldAcks = true }
-
-func (d *device) list(queues []msync.UnreadQueue) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.unread = append(d.unread, queues...)
-}
-
-func (d *device) listed() []msync.UnreadQueue {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.unread
-}
-
-func (d *device) take(v client.Delivery) {
-	g := got{id: v.Meta.ID, queue: v.Queue.Queue(), from: string(v.Meta.From.Name), key: v.NextKey, to: string(v.Meta.To.Resource)}
-	if v.Meta.NS == msync.Meta_CHAT {
-		body, err := msync.ScanBody(v.Meta.Payload)
-		if err != nil {
-			d.t.Errorf("body: %v", err)
-		}
-		g.kind, g.text, g.ack = body.Type, string(body.Text), body.AckMessageID
-	}
-	if v.Meta.NS == msync.Meta_MUC {
-		var muc msync.MUCBody
-		if err := proto.Unmarshal(v.Meta.Payload, &muc); err != nil {
-			d.t.Errorf("MUCBody: %v", err)
-		}
-		g.op = muc.GetOperation().String()
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.got = append(d.got, g)
-}
-
-func (d *device) received() []got {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return append([]got(nil), d.got...)
-}
-
-func (d *device) texts() []string {
-	var out []string
-	for _, g := range d.received() {
-		if g.kind == msync.MessageBody_CHAT || g.kind == msync.MessageBody_GROUPCHAT {
-			out = append(out, g.text)
-		}
-	}
-	return out
-}
-
-// wait waits until the device has received n entries, and no more shortly after.
-func (d *device) wait(n int) []got {
-	d.t.Helper()
-	eventually(d.t, func() bool { return len(d.received()) >= n }, func() string { return fmt.Sprintf("%d of %d received", len(d.received()), n) })
-	time.Sleep(20 * time.Millisecond)
-	out := d.received()
-	require.Len(d.t, out, n)
-	return out
-}
-
-func (d *device) send(to, text string) client.Ack {
-	d.t.Helper()
-	a, err := d.SendText(within(d.t), to, text)
-	require.NoError(d.t, err)
-	require.Equal(d.t, msync.Status_OK, a.Code, a.Reason)
-	return a
-}
-
-// ended waits until the server has closed the socket and returns the named reason.
-func (d *device) ended() (websocket.StatusCode, string) {
-	d.t.Helper()
-	select {
-	case <-d.Done():
-	case <-time.After(10 * time.Second):
-		d.t.Fatal("the socket is still open")
-	}
-	if e, ok := errors.AsType[websocket.CloseError](d.Err()); ok {
-		return e.Code, e.Reason
-	}
-	return -1, d.Err().Error()
-}
-
-// logout logs the device out. The server may be the first to close.
-func (d *device) logout() {
-	d.t.Helper()
-	if err := d.Logout(within(d.t), "bye"); err != nil {
-		require.ErrorIs(d.t, err, net.ErrClosed)
-	}
-}
-
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	t.Cleanup(cancel)
@@ -554,106 +230,6 @@ func (r *rig) metric(name string, labels ...string) (sum float64) {
 	return sum
 }
 
-// raw is a socket on which a test writes what it likes.
-type raw struct {
-	t    *testing.T
-	conn *websocket.Conn
-}
-
-func (r *rig) raw() *raw {
-	r.t.Helper()
-	conn, _, err := r.knock(nil)
-	require.NoError(r.t, err)
-	conn.SetReadLimit(1 << 20)
-	return &raw{r.t, conn}
-}
-
-// knock opens a socket, or tells with which status it was refused.
-func (r *rig) knock(header http.Header) (conn *websocket.Conn, status int, err error) {
-	conn, resp, err := websocket.Dial(within(r.t), r.url, &websocket.DialOptions{HTTPHeader: header})
-	if err == nil {
-		r.t.Cleanup(func() { conn.CloseNow() })
-	}
-	if resp.Body != nil {
-		resp.Body.Close()
-	}
-	return conn, resp.StatusCode, err
-}
-
-// rawLogin is a raw socket that has logged in.
-func (r *rig) rawLogin(name, resource string) *raw {
-	r.t.Helper()
-	w := r.raw()
-	w.write(r.hello(name, resource))
-	a := w.provision()
-	require.Equal(r.t, msync.Status_OK, a.Code, a.Reason)
-	return w
-}
-
-func (r *rig) hello(name, resource string, change ...func(*msync.Hello)) []byte {
-	h := &msync.Hello{
-		AppKey: string(r.app), User: name, Resource: resource, DeviceUUID: resource, OS: msync.Provision_OS_OTHER, Version: "4.21.1", SessionID: "1:",
-	}
-	if len(change) == 0 {
-		h.Token = r.token(name)
-	}
-	for _, f := range change {
-		f(h)
-	}
-	return must(msync.AppendHello(nil, h))
-}
-
-func (w *raw) write(frame []byte) {
-	w.t.Helper()
-	require.NoError(w.t, w.conn.Write(within(w.t), websocket.MessageBinary, frame))
-}
-
-// next reads the next frame.
-func (w *raw) next() msync.Frame {
-	w.t.Helper()
-	_, b, err := w.conn.Read(within(w.t))
-	require.NoError(w.t, err)
-	fr, err := msync.DecodeFrame(b)
-	require.NoError(w.t, err)
-	return fr
-}
-
-func (w *raw) provision() msync.ProvisionAnswer {
-	w.t.Helper()
-	fr := w.next()
-	require.Equal(w.t, msync.MSync_PROVISION, fr.Command)
-	a, err := msync.DecodeProvisionAnswer(fr.Payload)
-	require.NoError(w.t, err)
-	return a
-}
-
-// page reads the next page, past answers to UNREAD.
-func (w *raw) page() msync.SyncDown {
-	w.t.Helper()
-	for {
-		fr := w.next()
-		if fr.Command != msync.MSync_SYNC {
-			continue
-		}
-		s, err := msync.DecodeSyncDown(fr.Payload, nil)
-		require.NoError(w.t, err)
-		return s
-	}
-}
-
-// closed reads to the end and returns the named reason.
-func (w *raw) closed() (websocket.StatusCode, string) {
-	w.t.Helper()
-	for {
-		if _, _, err := w.conn.Read(within(w.t)); err != nil {
-			if e, ok := errors.AsType[websocket.CloseError](err); ok {
-				return e.Code, e.Reason
-			}
-			return -1, err.Error()
-		}
-	}
-}
-
 func queueOf(r *rig, peer string) msync.Queue {
 	return msync.Queue{AppKey: string(r.app), Name: peer, Domain: msync.UserDomain}
 }
@@ -663,28 +239,5 @@ func key(r *rig, name string) directory.Key {
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
-
-// failingHeads cannot read accounts.
-type failingHeads struct{ *owners.Owners }
-
-func (failingHeads) Heads(context.Context, []domain.StreamID) ([]domain.Row, error) {
-	return nil, domain.Fail(domain.Busy, errDown)
-}
-
-// changingOwners changes an account right after its first read.
-type changingOwners struct {
-	*owners.Owners
-	once   sync.Once
-	change func()
-}
-
-func (o *changingOwners) Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error) {
-	rows, err := o.Owners.Heads(ctx, ids)
-	o.once.Do(func() {
-		o.change()
-		time.Sleep(20 * time.Millisecond) // the router finds no session
-	})
-	return rows, err
-}
 
 func text(from, to, msg string) []byte { return must(client.TextBody(from, to, msg, nil)) }

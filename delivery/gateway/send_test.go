@@ -71,6 +71,9 @@ func TestTypedErrors(t *testing.T) {
 		b[1] = byte(n)
 		return b
 	}
+	roomCall := func(room string, op msync.MUCBody_Operation) []byte {
+		return msync.AppendRoomCall(nil, string(r.app), "alice", room, op, "", false)
+	}
 	for _, c := range []struct {
 		name   string
 		out    msync.Outgoing
@@ -92,9 +95,19 @@ func TestTypedErrors(t *testing.T) {
 		}, msync.Status_PERMISSION_DENIED, "Sorry, data is too large"},
 		{"group", msync.Outgoing{To: "g1", ToDomain: msync.GroupDomain, Payload: ofType(msync.MessageBody_GROUPCHAT)}, msync.Status_FAIL, "group not found"},        // 605
 		{"room", msync.Outgoing{To: "r1", ToDomain: msync.GroupDomain, Payload: ofType(msync.MessageBody_CHATROOM)}, msync.Status_FAIL, "grpID r1 does not exist!"}, // 705
-		{"join of a room", msync.Outgoing{To: "r1", NS: msync.Meta_MUC, Payload: []byte{0x08, 1}}, msync.Status_FAIL, "grpID r1 does not exist!"},                   // 705
-		{"recall", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_RECALL)}, msync.Status_FAIL, "Sorry, message does not exist"},                        // 1302
-		{"edit", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_EDIT)}, msync.Status_FAIL, "Sorry, edit is not available"},                             // 505
+		{"join of a room", msync.Outgoing{NS: msync.Meta_MUC, Payload: roomCall("r1", msync.MUCBody_JOIN)}, msync.Status_FAIL, "grpID r1 does not exist!"},          // 705
+		{
+			"malformed call of a room",
+			msync.Outgoing{NS: msync.Meta_MUC, Payload: []byte{0x08, 1}},
+			msync.Status_PERMISSION_DENIED_EXTERNAL, "the call of the room is malformed",
+		},
+		{
+			"call of a room that is not offered",
+			msync.Outgoing{NS: msync.Meta_MUC, Payload: roomCall("r1", msync.MUCBody_DESTROY)},
+			msync.Status_FAIL, "this is not offered",
+		},
+		{"recall", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_RECALL)}, msync.Status_FAIL, "Sorry, message does not exist"}, // 1302
+		{"edit", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_EDIT)}, msync.Status_FAIL, "Sorry, edit is not available"},      // 505
 		{
 			"receipt of nothing",
 			msync.Outgoing{To: "bob", Payload: must(client.ReceiptBody(msync.MessageBody_READ_ACK, "alice", "bob", 12345<<12))},

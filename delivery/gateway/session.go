@@ -31,7 +31,8 @@ const (
 	closeOrder       closeReason = "before_login" // a command before the handshake, or a second handshake
 	closeIdle        closeReason = "idle"         // nothing from the client for long
 	closeSlow        closeReason = "slow_consumer"
-	closeUnacked     closeReason = "unacked" // entries shown and not acknowledged
+	closeSlowViewer  closeReason = "slow_viewer" // frames of rooms not read
+	closeUnacked     closeReason = "unacked"     // entries shown and not acknowledged
 	closeKicked      closeReason = "kicked"
 	closeNoApp       closeReason = "app_deleted"
 	closeDrain       closeReason = "drain" // the node stops
@@ -40,7 +41,7 @@ const (
 // closeReasons are all of them.
 var closeReasons = []closeReason{
 	closeClient, closeLogout, closeAuthTimeout, closeLogin, closeBusy, closeBadFrame, closeNotBinary, closeOrder, closeIdle, closeSlow,
-	closeUnacked, closeKicked, closeNoApp, closeDrain,
+	closeSlowViewer, closeUnacked, closeKicked, closeNoApp, closeDrain,
 }
 
 func (r closeReason) status() websocket.StatusCode {
@@ -51,7 +52,7 @@ func (r closeReason) status() websocket.StatusCode {
 		return websocket.StatusTryAgainLater
 	case closeBadFrame, closeNotBinary:
 		return websocket.StatusUnsupportedData
-	case closeOrder, closeLogin, closeAuthTimeout, closeIdle, closeSlow, closeUnacked, closeNoApp:
+	case closeOrder, closeLogin, closeAuthTimeout, closeIdle, closeSlow, closeSlowViewer, closeUnacked, closeNoApp:
 		return websocket.StatusPolicyViolation
 	case closeClient, closeLogout, closeKicked:
 		return websocket.StatusNormalClosure
@@ -66,6 +67,7 @@ type session struct {
 	gw     *Gateway
 	conn   *websocket.Conn
 	in     *inbound
+	out    *outbound
 	opened time.Time
 
 	handled chan bool // by readers: what had come is handled; false: the session has ended
@@ -89,6 +91,7 @@ type session struct {
 	sent    uint64        // commands, for their order
 
 	again again
+	views views
 
 	mu          sync.Mutex
 	queues      map[domain.StreamID]*queue
@@ -268,8 +271,11 @@ func (s *session) write(c msync.MSync_Command, frame func(dst []byte) []byte) {
 // failed is called when the outbound cannot write.
 func (s *session) failed(err error) {
 	reason := closeClient
-	if errors.Is(err, errSlow) {
+	switch {
+	case errors.Is(err, errSlow):
 		reason = closeSlow
+	case errors.Is(err, errSlowViewer):
+		reason = closeSlowViewer
 	}
 	if s.closed.CompareAndSwap(false, true) {
 		s.noteClose(reason)
@@ -332,6 +338,7 @@ func (s *session) end() {
 	if !s.loggedIn.Load() {
 		return
 	}
+	s.endRooms()
 	s.gw.cfg.Directory.Detach(s.key, s)
 	s.gw.metrics.sessions.Dec()
 	s.gw.devices.detach(s.device, marks, time.UnixMilli(s.lastRead.Load()))

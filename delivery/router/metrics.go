@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Metrics struct{ *metrics }
 
 type metrics struct {
-	online, offline, volatile prometheus.Counter
+	online, offline, volatile, rooms prometheus.Counter
 
 	dropped *prometheus.CounterVec
 	age     prometheus.Histogram
@@ -19,6 +19,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}, []string{"to"})
 	m := &metrics{
 		online: routed.WithLabelValues("online"), offline: routed.WithLabelValues("offline"), volatile: routed.WithLabelValues("volatile"),
+		rooms: routed.WithLabelValues("room"),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "parley_router_dropped_total", Help: "Events that no session could be shown, by reason.",
 		}, []string{"reason"}),

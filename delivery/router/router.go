@@ -26,6 +26,8 @@ type Feed interface {
 // Router routes. It is safe for concurrent use.
 type Router struct {
 	dir       *directory.Directory
+	rooms     Rooms
+	leases    Leases
 	metrics   *metrics
 	positions []atomic.Uint64 // by place; index of the last commit whose routing has begun
 	places    map[domain.Partition]int
@@ -35,9 +37,9 @@ type Router struct {
 const batch = 256
 
 // New makes a router for the given partitions.
-func New(dir *directory.Directory, partitions []domain.Partition, m *Metrics) *Router {
+func New(dir *directory.Directory, rooms Rooms, leases Leases, partitions []domain.Partition, m *Metrics) *Router {
 	r := &Router{
-		dir: dir, metrics: m.metrics, positions: make([]atomic.Uint64, len(partitions)),
+		dir: dir, rooms: rooms, leases: leases, metrics: m.metrics, positions: make([]atomic.Uint64, len(partitions)),
 		places: make(map[domain.Partition]int, len(partitions)),
 	}
 	for i, p := range partitions {
@@ -95,19 +97,22 @@ func (r *Router) commit(c *domain.Commit) {
 			r.direct(c.Stream, st, ev)
 		case domain.KindGroup:
 			r.group(c.Stream, st, ev)
-		case domain.KindRoom, domain.KindThread:
+		case domain.KindRoom:
+			r.room(c.Stream, st, ev)
+		case domain.KindThread:
 			r.metrics.dropped.WithLabelValues("kind").Inc()
 		}
 	}
 }
 
-// user hands an entry of a user's own stream to the user's sessions. It ends those of an account that is gone, and those that logged in before
-// its password changed.
+// user hands an entry of a user's own stream to the user's sessions. It ends those of an account that is gone, whose leases
+// end, too, and those that logged in before its password changed.
 func (r *Router) user(id domain.StreamID, st domain.Stream, ev *domain.Event) {
 	k := directory.Key{App: st.App, User: domain.UserID(st.A)}
 	switch e := ev.Body.(type) {
 	case user.Deleted:
 		r.dir.Kick(k, func(i directory.Info) bool { return i.Incarnation <= e.Incarnation }, directory.KickRemoved, "")
+		r.leases.Forget(k.App, k.User, e.Incarnation)
 	case user.PasswordSet:
 		r.dir.Kick(k, func(i directory.Info) bool { return i.AuthEpoch < e.AuthEpoch }, directory.KickPasswordChanged, "")
 	}
@@ -148,17 +153,23 @@ func (r *Router) entry(id domain.StreamID, st domain.Stream, ev *domain.Event, a
 
 func (r *Router) age(ev *domain.Event) { r.metrics.age.Observe(time.Since(ev.T.Time()).Seconds()) }
 
-// Volatile hands what is not logged to the sessions that are to see it, now or never: those of both users of a direct conversation, or of the
-// members of a group.
+// Volatile hands what is not logged to the sessions that are to see it, now or never: those of both users of a direct conversation, of the
+// members of a group, or of those who view a room.
 func (r *Router) Volatile(id domain.StreamID, ev *domain.Event) {
 	st, ok := id.Parse()
 	if !ok {
 		r.metrics.dropped.WithLabelValues("bad_stream").Inc()
 		return
 	}
-	if st.Kind == domain.KindGroup {
+	switch st.Kind {
+	case domain.KindGroup:
 		r.volatileToGroup(id, st, ev)
 		return
+	case domain.KindRoom:
+		r.rooms.Volatile(id, st, ev)
+		r.metrics.volatile.Inc()
+		return
+	default:
 	}
 	meta, ok := msync.MetaOfEntry(nil, st, ev, msync.FormAll, nil)
 	if !ok {

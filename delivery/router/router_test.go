@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/delivery/directory"
+	"parley/delivery/lease"
 	"parley/delivery/router"
 	"parley/domain"
 	"parley/domain/conversation"
@@ -74,13 +75,16 @@ func (f feed) Next(ctx context.Context, _ int) ([]domain.Accepted, error) {
 type rig struct {
 	dir    *directory.Directory
 	router *router.Router
+	rooms  *shown
+	leases *lease.Leases
 	index  domain.Index
 	feed   feed
 }
 
 func newRig() *rig {
-	dir := directory.New()
-	return &rig{dir: dir, router: router.New(dir, []domain.Partition{3, 5}, router.NewMetrics(prometheus.NewRegistry())), feed: make(feed, 100)}
+	r := &rig{dir: directory.New(), rooms: &shown{}, leases: lease.New(lease.Config{Settings: lease.DefaultSettings()}), feed: make(feed, 100)}
+	r.router = router.New(r.dir, r.rooms, r.leases, []domain.Partition{3, 5}, router.NewMetrics(prometheus.NewRegistry()))
+	return r
 }
 
 func (r *rig) attach(u domain.UserID, i directory.Info) *session {

@@ -177,7 +177,7 @@ type Recallable struct {
 	Recalled bool            // it has been recalled already
 }
 
-// RecallMessage asks to take a message back: in direct conversations and groups, by its sender; in groups by owner and admins, too.
+// RecallMessage asks to take a message back: by its sender; in groups by owner and admins, in rooms by the owner, too.
 type RecallMessage struct {
 	Sender Sender        // who recalls. With App it is only a name
 	To     domain.UserID // of a direct conversation: the other user as the sender sees it

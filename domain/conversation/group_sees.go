@@ -40,7 +40,7 @@ func seesInGroup(ev *domain.Event, u domain.UserID, r domain.Resource) bool {
 	}
 }
 
-// DoerOf returns who did what an event of a group says, for events that have a Doer.
+// DoerOf returns who did what an event of a group or room says, for events that have a Doer.
 func DoerOf(body domain.Body) (by Doer, ok bool) {
 	switch b := body.(type) {
 	case GroupCreated:
@@ -64,7 +64,7 @@ func DoerOf(body domain.Body) (by Doer, ok bool) {
 	case UsersInvited:
 		return b.By, true
 	default:
-		return Doer{}, false
+		return roomDoerOf(body)
 	}
 }
 

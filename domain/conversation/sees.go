@@ -14,6 +14,9 @@ func Sees(st domain.Stream, ev *domain.Event, u domain.UserID, r domain.Resource
 	if st.Kind == domain.KindGroup {
 		return seesInGroup(ev, u, r)
 	}
+	if st.Kind == domain.KindRoom {
+		return seesInRoom(ev, u, r)
+	}
 	switch b := ev.Body.(type) {
 	case MessageSent:
 		if u == b.From && r == b.FromResource {

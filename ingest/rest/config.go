@@ -115,6 +115,78 @@ type Groups interface {
 	Groups(ctx context.Context, app domain.AppID, public bool, cursor string, limit int) (page []Group, next string, err error)
 }
 
+// Room is a room in a list.
+type Room struct {
+	ID    string
+	Name  string
+	Owner domain.UserID
+}
+
+// RoomLists is the read model of rooms.
+type RoomLists interface {
+	// Rooms returns a page of an app's rooms, those made last first, without ended ones; cursors and short pages are as those of
+	// Groups.Groups.
+	Rooms(ctx context.Context, app domain.AppID, cursor string, limit int) (page []Room, next string, err error)
+}
+
+// RoomJoin asks to make a user a viewer of a room. Its fields are those of delivery/gateway.
+type RoomJoin struct {
+	App         domain.AppID
+	User        domain.UserID
+	Incarnation domain.Incarnation
+	Room        string // the room's id
+	Ext         string // shown to the others
+	LeaveOthers bool   // the user leaves the other rooms that it views
+}
+
+// RoomInfo is what is told to who joins a room. Its fields are those of delivery/gateway.
+type RoomInfo struct {
+	Count      int      // users who view it, the owner always included
+	Created    domain.T // of the room
+	Allowed    bool     // the user is on the allow list
+	AllMuted   bool
+	MutedUntil domain.T // of the user; 0: may speak
+}
+
+// Viewer is a user who views a room.
+type Viewer struct {
+	User  domain.UserID
+	Since time.Time
+}
+
+// Viewed is a room that a user views.
+type Viewed struct {
+	Room  string
+	Since time.Time
+}
+
+// RoomViewers knows who views rooms.
+type RoomViewers interface {
+	// Count returns how many belong to a room that exists: who views it, and the owner in any case.
+	Count(ctx context.Context, app domain.AppID, room string) (int, error)
+	Viewing(ctx context.Context, app domain.AppID, room string, u domain.UserID) (bool, error)
+	// Viewers returns those who view a room in the order of their names, from the first one after a name on; none after the last.
+	Viewers(ctx context.Context, app domain.AppID, room string, after domain.UserID, limit int) ([]Viewer, error)
+	// Views returns the rooms that a user views, in the order of joining.
+	Views(ctx context.Context, app domain.AppID, u domain.UserID) ([]Viewed, error)
+}
+
+// Rooms lets users view rooms, and messages in.
+type Rooms interface {
+	RoomViewers
+	// Join makes all sessions of a user view a room; a user without any views it for as long as a viewer may be cut off. Joining again is
+	// no error. Refused with RoomNotFound, RoomFull, TooManyRooms.
+	Join(ctx context.Context, j RoomJoin) (RoomInfo, error)
+	// Leave is refused with RoomNotFound, and with NotMember when the user does not view the room.
+	Leave(ctx context.Context, app domain.AppID, u domain.UserID, room string) error
+	// Remove is Leave by somebody else; removed are those who viewed the room.
+	Remove(
+		ctx context.Context, app domain.AppID, room string, users []domain.UserID, by conversation.Doer,
+	) (removed []domain.UserID, err error)
+	// Admit refuses with RateLimited a message that the room sheds. It is asked before the message is sent.
+	Admit(app domain.AppID, room string, p conversation.Priority) error
+}
+
 // Messages finds messages by their ids.
 type Messages interface {
 	// Recallable returns what a recall has to know of a message, and where it is. near is where it should be, or empty. The error has the
@@ -160,11 +232,15 @@ type Config struct {
 	Limits       message.Limits
 	PublicURL    string
 	RecallWindow time.Duration // how long after sending a message may be recalled without force; 0: not at all
+	RoomUsers    int           // the most viewers that a room may be set to have
+	RoomHistory  bool          // who views a room may read what was said there before
 	Owners       Owners
 	Apps         Apps
 	Tokens       Tokens
 	Reads        Reads
 	Groups       Groups
+	Rooms        Rooms
+	RoomLists    RoomLists
 	Messages     Messages
 	Waiter       Waiter
 	Sessions     Sessions

@@ -43,6 +43,7 @@ var (
 	tooManyMembers  = failure{403, "forbidden_op", "EasemobForbiddenOpException", "members size is greater than max user size !", 0}
 	noRecall        = failure{403, "message_recall_error", "EasemobMessageRecallException", "not_found msg", 0}
 	noGroupHistory  = failure{404, "resource_not_found", "EasemobResourceNotFoundException", "the user is not in this group", 60003}
+	noRoomHistory   = failure{400, "illegal_argument", "EasemobIllegalArgumentException", "this appKey not open message roaming", 0}
 	noPath          = failure{404, "service_resource_not_found", "EasemobResourceNotFoundException", "this path is not offered", 0}
 	noMethod        = failure{405, "method_not_allowed", "EasemobMethodNotAllowedException", "this path does not take the method", 0}
 	tooLargeBody    = failure{413, "request_entity_too_large", "EasemobRequestEntityTooLargeException", "the body is too large", 0}
@@ -73,6 +74,10 @@ var failures = map[domain.Code]failure{
 	domain.GroupNotFound:    {404, "service_resource_not_found", "EasemobResourceNotFoundException", "do not find this group", 0},
 	domain.GroupExists:      {400, "duplicate_unique_property_exists", "EasemobDuplicateUniquePropertyExistsException", "the groupid is taken", 0},
 	domain.GroupFull:        {403, "forbidden_op", "EasemobForbiddenOpException", "group member list is full!", 0},
+	domain.RoomNotFound:     {404, "service_resource_not_found", "EasemobResourceNotFoundException", "do not find this group", 0},
+	domain.RoomExists:       {400, "duplicate_unique_property_exists", "EasemobDuplicateUniquePropertyExistsException", "the id is taken", 0},
+	domain.RoomFull:         {403, "forbidden_op", "EasemobForbiddenOpException", "group member list is full!", 0},
+	domain.TooManyRooms:     {403, "forbidden_op", "EasemobForbiddenOpException", "the user has joined too many chatrooms!", 0},
 	domain.AlreadyMember: {
 		403, "forbidden_op", "EasemobForbiddenOpException", "invite users to join group failed, reason: user already in group", 0,
 	},
@@ -90,6 +95,7 @@ var failures = map[domain.Code]failure{
 var fixedText = map[domain.Code]bool{
 	domain.Internal: true, domain.Unknown: true, domain.Unauthorized: true, domain.TokenExpired: true, domain.TokenRevoked: true,
 	domain.RateLimited: true, domain.UserNotFound: true, domain.GroupNotFound: true, domain.GroupExists: true, domain.GroupFull: true,
+	domain.RoomNotFound: true, domain.RoomExists: true, domain.RoomFull: true, domain.TooManyRooms: true,
 	domain.AlreadyMember: true, domain.NotMember: true, domain.TooManyReceivers: true, domain.RecallOff: true, domain.RecallTooLate: true,
 }
 

@@ -76,6 +76,7 @@ func FuzzGroups(f *testing.F) {
 	for _, s := range []string{
 		`{"groupname":"g","owner":"ana","members":["bo"],"maxusers":"200","public":true,"membersonly":false,"groupid":"1"}`,
 		`{"groupname":"x","maxusers":1e3,"approval":null,"custom":"{}"}`, `{"newowner":7}`, `{"maxusers":-1}`, `{"maxusers":18446744073709551615}`,
+		`{"name":"r","description":"","owner":"ana","maxusers":"10000"}`, `{"name":"r","maxusers":1,"custom":"c"}`,
 		`{"msg_id":"1","chat_type":"chat","to":"bo","force":true}`, `{"public":[]}`, `{"groupname":"\ud800"}`,
 	} {
 		f.Add([]byte(s))
@@ -99,6 +100,19 @@ func FuzzGroups(f *testing.F) {
 				t.Fatal("accepted a change of nothing")
 			case err == nil && change.MaxUsers != nil && (*change.MaxUsers < 1 || *change.MaxUsers > uint32(settings.GroupUsers)):
 				t.Fatalf("accepted %d members", *change.MaxUsers)
+			}
+			room, err := readRoomChange(fields, 10_000)
+			switch {
+			case err != nil && failureOf(err).status != 400:
+				t.Fatalf("refused by %v", err)
+			case err == nil && (room == (conversation.RoomChange{}) || room.MaxUsers != nil && (*room.MaxUsers < 1 || *room.MaxUsers > 10_000)):
+				t.Fatalf("accepted %+v", room)
+			}
+		}
+		var r newRoom
+		if decode(b, &r) == nil {
+			if s, err := r.settings(10_000); err == nil && (s.Name == "" || s.MaxUsers < 1 || s.MaxUsers > 10_000) {
+				t.Fatalf("accepted %+v", s)
 			}
 		}
 		var recall recallRequest

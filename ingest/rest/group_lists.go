@@ -59,23 +59,15 @@ func (c *call) named(id, name string) map[string]string {
 
 const defaultGroups = 10
 
-// groupsPage reads a page. Where many groups have ended the read model gives short pages: they are put together, and only the last is short.
+// groupsPage reads a page; where many groups have ended the read model gives short ones.
 func (c *call) groupsPage(public bool) (page []Group, next string, err error) {
 	limit, err := c.limit("limit", defaultGroups, c.server.cfg.Settings.GroupsPage)
 	if err != nil {
 		return nil, "", err
 	}
-	next = c.param("cursor")
-	for {
-		part, cursor, err := c.server.cfg.Groups.Groups(c.ctx(), c.app.ID, public, next, limit-len(page))
-		if err != nil {
-			return nil, "", err
-		}
-		page, next = append(page, part...), cursor
-		if next == "" || len(page) >= limit {
-			return page, next, nil
-		}
-	}
+	return gather(c.param("cursor"), limit, func(cursor string, limit int) ([]Group, string, error) {
+		return c.server.cfg.Groups.Groups(c.ctx(), c.app.ID, public, cursor, limit)
+	})
 }
 
 // myGroups reads the page of a user's groups that the query asks for, counted from first, and how many the user has. Without a page's size

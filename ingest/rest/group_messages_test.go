@@ -252,7 +252,7 @@ func TestBatchRecall(t *testing.T) {
 		require.ElementsMatch(t, []string{"recalled", "chattype", "from", "to", "msg_id"}, keys(item.(map[string]any)))
 		got = append(got, item.(map[string]any)["recalled"])
 	}
-	require.Equal(t, []any{"yes", "yes", "not_found msg", "not_found msg", "chat_type must be chat or group_chat"}, got)
+	require.Equal(t, []any{"yes", "yes", "not_found msg", "not_found msg", "chat_type must be chat, group_chat or chatroom"}, got)
 	require.EqualValues(t, 0, lossy.lose.Load())
 	events, err := shared.queries.Entries(t.Context(), domain.DirectStream(r.app, "ana", "bo"), 1, 9, 9, 1<<20)
 	require.NoError(t, err)

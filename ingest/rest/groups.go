@@ -3,67 +3,13 @@ package rest
 import (
 	"encoding/json"
 	"errors"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
 	"parley/domain"
 	"parley/domain/conversation"
-	"parley/domain/user"
 )
-
-// newGroup is the body of POST /chatgroups. Where the documentation of back ends and the SDKs name a field differently, both are read.
-type newGroup struct {
-	Name          string     `json:"groupname"`
-	Avatar        string     `json:"avatar"`
-	Description   string     `json:"description"`
-	Desc          string     `json:"desc"`
-	Public        bool       `json:"public"`
-	MaxUsers      *cursorInt `json:"maxusers"`
-	AllowInvites  bool       `json:"allowinvites"`
-	MembersOnly   bool       `json:"membersonly"`
-	Approval      bool       `json:"approval"`
-	InviteConfirm *bool      `json:"invite_need_confirm"`
-	Owner         string     `json:"owner"`
-	Members       []string   `json:"members"`
-	Custom        string     `json:"custom"`
-	GroupID       string     `json:"groupid"` // digits; absent: one is made
-}
-
-// defaultMaxUsers is how many members a group takes when its maker does not say.
-const defaultMaxUsers = 200
-
-// settings reads what the group is to be like.
-func (n *newGroup) settings(s *Settings) (conversation.GroupSettings, error) {
-	out := conversation.GroupSettings{
-		Name: n.Name, Description: n.Description, Avatar: n.Avatar, Custom: n.Custom, Public: n.Public,
-		Approval: n.MembersOnly || n.Approval, MemberInvites: n.AllowInvites, InviteConfirm: n.InviteConfirm == nil || *n.InviteConfirm,
-		MaxUsers: min(defaultMaxUsers, uint32(s.GroupUsers)),
-	}
-	if out.Description == "" {
-		out.Description = n.Desc
-	}
-	if n.MaxUsers != nil {
-		if *n.MaxUsers < 1 || *n.MaxUsers > cursorInt(s.GroupUsers) {
-			return out, illegalArgument.say("maxusers is not within the limit")
-		}
-		out.MaxUsers = uint32(*n.MaxUsers)
-	}
-	return out, nil
-}
-
-// owner returns who is to own the group: the caller, or whom the app says.
-func (n *newGroup) owner(c *call) (domain.UserID, error) {
-	if n.Owner == "" && !c.who.admin {
-		return c.who.user, nil
-	}
-	u, err := user.FoldName(n.Owner)
-	if err == nil && !c.who.admin && u != c.who.user {
-		err = domain.Refuse(domain.Forbidden, "the owner must be the caller")
-	}
-	return u, err
-}
 
 // createGroup is POST /chatgroups.
 func (c *call) createGroup() error {
@@ -80,13 +26,9 @@ func (c *call) createGroup() error {
 	if err != nil {
 		return err
 	}
-	users := []domain.UserID{owner}
-	if len(n.Members) > 0 {
-		members, err := names(n.Members, conversation.MaxBulk)
-		if err != nil {
-			return err
-		}
-		users = append(users, slices.DeleteFunc(members, func(u domain.UserID) bool { return u == owner })...)
+	users, err := ownerAndMembers(string(owner), n.Members)
+	if err != nil {
+		return err
 	}
 	people, err := c.accounts(users)
 	if err != nil {
@@ -134,15 +76,6 @@ func (c *call) makeGroup(id string, cmd conversation.CreateGroup) error {
 	}
 }
 
-// changeable are the fields that PUT /chatgroups/{id} takes, and where they go.
-func changeable(d *conversation.GroupChange, maxUsers **cursorInt) map[string]any {
-	return map[string]any{
-		"groupname": &d.Name, "description": &d.Description, "avatar": &d.Avatar, "custom": &d.Custom, "public": &d.Public,
-		"membersonly": &d.Approval, "approval": &d.Approval, "allowinvites": &d.MemberInvites, "invite_need_confirm": &d.InviteConfirm,
-		"maxusers": maxUsers,
-	}
-}
-
 // changeGroup is PUT /chatgroups/{id}: other settings, or another owner. The answer names the fields that were taken.
 func (c *call) changeGroup() error {
 	_, stream, err := c.groupStream()
@@ -154,10 +87,7 @@ func (c *call) changeGroup() error {
 		return err
 	}
 	if owner, ok := fields["newowner"]; ok {
-		if len(fields) > 1 {
-			return invalidParam.say("newowner cannot be changed together with other fields")
-		}
-		return c.transfer(stream, owner)
+		return c.transfer(stream, owner, len(fields))
 	}
 	change, err := readChange(fields, &c.server.cfg.Settings)
 	if err != nil {
@@ -173,38 +103,9 @@ func (c *call) changeGroup() error {
 	return c.data(done)
 }
 
-func readChange(fields map[string]json.RawMessage, s *Settings) (d conversation.GroupChange, err error) {
-	var maxUsers *cursorInt
-	known := changeable(&d, &maxUsers)
-	for name, raw := range fields {
-		dst, ok := known[name]
-		if !ok {
-			return d, invalidParam.say("some of the group's fields are not valid: they cannot be changed")
-		}
-		if err := json.Unmarshal(raw, dst); err != nil || reflect.ValueOf(dst).Elem().IsNil() {
-			return d, illegalArgument.say(name + " has the wrong type")
-		}
-	}
-	if maxUsers != nil {
-		if *maxUsers < 1 || *maxUsers > cursorInt(s.GroupUsers) {
-			return d, illegalArgument.say("maxusers is not within the limit")
-		}
-		n := uint32(*maxUsers)
-		d.MaxUsers = &n
-	}
-	if d == (conversation.GroupChange{}) {
-		return d, illegalArgument.say("there is nothing to change")
-	}
-	return d, nil
-}
-
 // transfer makes another member the owner.
-func (c *call) transfer(stream domain.StreamID, raw json.RawMessage) error {
-	var name string
-	if json.Unmarshal(raw, &name) != nil {
-		return illegalArgument.say("newowner has the wrong type")
-	}
-	to, err := user.FoldName(name)
+func (c *call) transfer(stream domain.StreamID, raw json.RawMessage, fields int) error {
+	to, err := newOwner(raw, fields)
 	if err != nil {
 		return err
 	}

@@ -143,7 +143,7 @@ func (c *call) history() error {
 	if err != nil {
 		return err
 	}
-	page, err := c.page(q)
+	page, err := c.pageOf(&q)
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,40 @@ func (c *call) history() error {
 		out.Messages = append(out.Messages, historyMessage{base64.StdEncoding.EncodeToString(meta)})
 	}
 	return c.data(&out)
+}
+
+// pageOf reads a page of history of what the query names: an id of a group that is a room's means the room.
+func (c *call) pageOf(q *HistoryQuery) (HistoryPage, error) {
+	if st, _ := q.Stream.Parse(); st.Kind == domain.KindGroup {
+		rooms, err := c.rooms([]string{st.A})
+		if err != nil {
+			return HistoryPage{}, err
+		}
+		if rooms[0] != nil {
+			q.Stream = rooms[0].stream
+			return c.roomPage(*q, rooms[0])
+		}
+	}
+	return c.page(*q)
+}
+
+// roomPage reads what was said in a room, from its beginning, for who is in it.
+func (c *call) roomPage(q HistoryQuery, r *room) (HistoryPage, error) {
+	if !c.server.cfg.RoomHistory {
+		return HistoryPage{}, &noRoomHistory
+	}
+	if _, err := c.server.account(c.ctx(), c.app.ID, q.User); err != nil {
+		return HistoryPage{}, err
+	}
+	in, err := c.in(r, q.User)
+	if err == nil && !in {
+		err = &noGroupHistory
+	}
+	if err != nil {
+		return HistoryPage{}, err
+	}
+	q.From, q.Until = 1, r.head.LastSeq()
+	return c.server.cfg.Reads.History(c.ctx(), q)
 }
 
 // page reads what the user may see. Who has no part in a direct chat sees an empty page; who was never in a group is refused.

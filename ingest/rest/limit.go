@@ -25,6 +25,7 @@ type bucketKey struct {
 const (
 	bucketMessages      = "messages_per_minute"
 	bucketGroupMessages = "group_messages_per_minute"
+	bucketRoomMessages  = "room_messages_per_second"
 )
 
 func newLimits(s *Settings) *limits {
@@ -50,6 +51,8 @@ func (l *limits) bucketOf(bucket string) *rate.Limiter {
 		return perMinute(l.settings.MessagesPerMinute)
 	case bucketGroupMessages:
 		return perMinute(l.settings.GroupMessagesPerMinute)
+	case bucketRoomMessages:
+		return rate.NewLimiter(rate.Limit(l.settings.RoomMessagesPerSecond), l.settings.RoomMessagesPerSecond)
 	}
 	r := l.settings.Rate
 	if own, ok := l.settings.Rates[bucket]; ok {

@@ -16,7 +16,7 @@ import (
 type recallRequest struct {
 	ID    cursorInt `json:"msg_id"`
 	To    string    `json:"to"`
-	Chat  string    `json:"chat_type"` // chat, or group_chat and its other spellings
+	Chat  string    `json:"chat_type"` // chat, or group_chat or chatroom and their other spellings
 	From  string    `json:"from"`      // who recalls; absent: the sender of the message
 	Force bool      `json:"force"`     // however old the message is
 	Info  string    `json:"recallMessageExtensionInfo"`
@@ -38,6 +38,7 @@ func (r *recallRequest) answer(recalled string) recallAnswer {
 // chatKinds are the kinds of streams by chat_type.
 var chatKinds = map[string]domain.Kind{
 	"chat": domain.KindDirect, "groupchat": domain.KindGroup, "group_chat": domain.KindGroup, "chatgroups": domain.KindGroup,
+	"chatroom": domain.KindRoom, "chat_room": domain.KindRoom, "chatrooms": domain.KindRoom,
 }
 
 // recall is POST /messages/msg_recall.
@@ -127,7 +128,7 @@ func (c *call) recallWish(r *recallRequest) (wish, error) {
 	kind, ok := chatKinds[r.Chat]
 	switch {
 	case !ok:
-		return wish{}, illegalArgument.say("chat_type must be chat or group_chat")
+		return wish{}, illegalArgument.say("chat_type must be chat, group_chat or chatroom")
 	case r.ID == 0:
 		return wish{}, illegalArgument.say("msg_id is not the id of a message")
 	}
@@ -156,6 +157,9 @@ func (c *call) recallWish(r *recallRequest) (wish, error) {
 		Force: r.Force, App: true,
 	}
 	draft := msync.RecallDraft{Chat: msync.MessageBody_GROUPCHAT, From: string(by), To: st.A, ID: uint64(target.Message), Info: r.Info}
+	if kind == domain.KindRoom {
+		draft.Chat = msync.MessageBody_CHATROOM
+	}
 	if kind == domain.KindDirect {
 		cmd.To = st.Peer(by)
 		draft.Chat, draft.To = msync.MessageBody_CHAT, string(cmd.To)
@@ -180,11 +184,15 @@ func optionalName(name string) (domain.UserID, error) {
 
 // near is the stream that the message should be in, "" when the request does not say.
 func (c *call) near(kind domain.Kind, by domain.UserID, to string) (domain.StreamID, error) {
-	if kind == domain.KindGroup {
-		if !validGroup(to) {
+	if kind != domain.KindDirect {
+		switch {
+		case !validGroup(to):
 			return "", illegalArgument.say("group ID illegal, please check it")
+		case kind == domain.KindRoom:
+			return domain.RoomStream(c.app.ID, to), nil
+		default:
+			return domain.GroupStream(c.app.ID, to), nil
 		}
-		return domain.GroupStream(c.app.ID, to), nil
 	}
 	peer, err := user.FoldName(to)
 	if err != nil || by == "" {
@@ -193,12 +201,12 @@ func (c *call) near(kind domain.Kind, by domain.UserID, to string) (domain.Strea
 	return domain.DirectStream(c.app.ID, by, peer), nil
 }
 
-// inStream tells whether a chat that a caller names is the stream: the group, or one of the two users.
+// inStream tells whether a chat that a caller names is the stream: the group or room, or one of the two users.
 func inStream(st domain.Stream, kind domain.Kind, to string) bool {
 	if st.Kind != kind {
 		return false
 	}
-	if kind == domain.KindGroup {
+	if kind != domain.KindDirect {
 		return st.A == to
 	}
 	u, err := user.FoldName(to)

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 
+	"parley/delivery/lease"
 	"parley/domain"
 	"parley/domain/conversation"
 	"parley/domain/message"
@@ -57,7 +58,7 @@ func (w withNode) Run() int {
 	return w.m.Run()
 }
 
-// node is the real thing behind REST: log, owners, projections and queries over Pebble. Who is online is told by the test.
+// node is the real thing behind REST: log, owners, projections, queries and leases over Pebble. Who is online is told by the test.
 type node struct {
 	log     *pebble.Log
 	store   *pebble.Store
@@ -66,6 +67,7 @@ type node struct {
 	feeds   map[domain.Partition]*feed.Feed
 	runner  *runner.Runner
 	queries *queries.Queries
+	leases  *lease.Leases
 	signer  *token.Signer
 	logs    *logBuffer
 	cancel  context.CancelFunc
@@ -114,7 +116,7 @@ func start(dir string) *node {
 	}
 	rules := map[domain.Kind]domain.Rules{
 		domain.KindDirect: conversation.NewRules(message.DefaultLimits), domain.KindUser: user.Rules{},
-		domain.KindGroup: conversation.NewGroupRules(message.DefaultLimits),
+		domain.KindGroup: conversation.NewGroupRules(message.DefaultLimits), domain.KindRoom: conversation.NewRoomRules(message.DefaultLimits),
 	}
 	n.owners = must(owners.New(owners.Config{
 		Node: "n", Control: n.control, Log: n.log, Store: n.store, Metrics: reg, Now: time.Now,
@@ -125,7 +127,12 @@ func start(dir string) *node {
 	n.runner = must(runner.New(ctx, n.store, projections.Kinds(), runner.DefaultSettings(), runner.NewMetrics(reg), quiet))
 	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
 	n.signer = must(token.NewSigner(token.Key{ID: "k", Secret: bytes.Repeat([]byte{7}, 32)}))
+	n.leases = lease.New(lease.Config{Store: n.store, Settings: lease.DefaultSettings()})
+	if err := n.leases.Load(ctx); err != nil {
+		panic(err)
+	}
 	n.wg.Go(func() { n.ended(n.owners.Run(ctx)) })
+	n.wg.Go(func() { n.ended(n.leases.Run(ctx)) })
 	for _, f := range n.feeds {
 		n.wg.Go(func() { n.ended(n.runner.Run(ctx, f)) })
 	}
@@ -282,13 +289,14 @@ func (p *people) Delivered(_ context.Context, _ domain.AppID, _ domain.UserID, _
 
 // rig is a server and an app of a test's own.
 type rig struct {
-	t      *testing.T
-	app    domain.AppID
-	made   rest.NewApp
-	people *people
-	config rest.Config
-	server *rest.Server
-	token  string // the app's
+	t       *testing.T
+	app     domain.AppID
+	made    rest.NewApp
+	people  *people
+	viewing *viewing
+	config  rest.Config
+	server  *rest.Server
+	token   string // the app's
 }
 
 var appNumber atomic.Int64
@@ -297,20 +305,22 @@ var appNumber atomic.Int64
 func freeSettings() rest.Settings {
 	s := rest.DefaultSettings()
 	s.Rate, s.Burst, s.BcryptCost, s.MessagesPerMinute, s.GroupMessagesPerMinute = 1e6, 1_000_000, bcrypt.MinCost, 1_000_000, 1_000_000
+	s.RoomMessagesPerSecond = 1_000_000
 	s.Origins = []string{"https://app.example"}
 	return s
 }
 
 func newRig(t *testing.T, change ...func(*rest.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1))), people: &people{
+	r := &rig{t: t, app: domain.AppID(fmt.Sprintf("org#app%d", appNumber.Add(1))), viewing: newViewing(1_000_000, time.Now), people: &people{
 		devices: map[domain.UserID][]rest.Device{}, waiting: map[domain.UserID]int{}, seen: map[domain.MessageID]bool{},
 	}}
 	r.made = rest.MakeApp(r.app, true)
 	require.NoError(t, apps{shared.control}.CreateApp(t.Context(), r.made))
 	r.config = rest.Config{
 		Settings: freeSettings(), Limits: message.DefaultLimits, Owners: shared.owners, Apps: apps{shared.control}, Tokens: shared.signer,
-		Reads: reads{shared.queries}, Groups: reads{shared.queries}, Messages: shared.queries, RecallWindow: 2 * time.Minute, Waiter: waiter{shared.runner}, Sessions: r.people, Undelivered: r.people, Volatile: r.people,
+		Reads: reads{shared.queries}, Groups: reads{shared.queries}, Messages: shared.queries, RecallWindow: 2 * time.Minute, Waiter: waiter{shared.runner},
+		Rooms: r.viewing, RoomLists: reads{shared.queries}, RoomUsers: 10_000, Sessions: r.people, Undelivered: r.people, Volatile: r.people,
 		Now: time.Now, Logger: slog.New(slog.NewTextHandler(shared.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: prometheus.NewRegistry(),
 	}

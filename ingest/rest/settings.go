@@ -49,6 +49,11 @@ type Settings struct {
 	Affiliations           int  `mapstructure:"affiliations"`              // members that one call shows with the details of groups
 	RecallBatch            int  `mapstructure:"recall_batch"`              // messages recalled by one call
 	GroupHistory           bool `mapstructure:"group_history"`             // new members of a group read what was before they joined
+
+	RoomMessagesPerSecond int `mapstructure:"room_messages_per_second"` // messages of one app to rooms over REST, all rooms counted
+	RoomRecipients        int `mapstructure:"room_recipients"`          // rooms of one send
+	RoomDetails           int `mapstructure:"room_details"`             // rooms of one call that shows them in full
+	RoomsPage             int `mapstructure:"rooms_page"`               // rooms of a page of a list
 }
 
 // DefaultSettings are the defaults: the limits of the SDKs' documentation where it names one.
@@ -62,6 +67,7 @@ func DefaultSettings() Settings {
 		HistoryPage: 50, ConversationsPage: 50, Conversations: 100,
 		GroupMessagesPerMinute: 1200, GroupRecipients: 3, GroupUsers: 100_000, GroupDetails: 100, GroupsPage: 1000, JoinedGroups: 10_000,
 		BulkMembers: 60, MembersPage: 1000, Affiliations: 10_000, RecallBatch: 30, GroupHistory: true,
+		RoomMessagesPerSecond: 100, RoomRecipients: 10, RoomDetails: 100, RoomsPage: 1000,
 	}
 }
 
@@ -139,6 +145,10 @@ func (s *Settings) counts() (errs []error) {
 		{"members_page", s.MembersPage, 1},
 		{"affiliations", s.Affiliations, 1},
 		{"recall_batch", s.RecallBatch, 1},
+		{"room_messages_per_second", s.RoomMessagesPerSecond, 1},
+		{"room_recipients", s.RoomRecipients, 1},
+		{"room_details", s.RoomDetails, 1},
+		{"rooms_page", s.RoomsPage, 1},
 	} {
 		if c.v < c.least {
 			errs = append(errs, fmt.Errorf("rest.%s is %d, must be at least %d", c.name, c.v, c.least))

@@ -23,10 +23,11 @@ func TestEveryProblemIsNamed(t *testing.T) {
 		"wait_at_most", "retry_for", "origins", "bcrypt_cost", "hash_concurrency", "hash_queue", "bulk_users", "users_page", "status_batch", "recipients",
 		"history_page", "conversations_page", "conversations", "group_messages_per_minute", "group_recipients", "group_users", "group_details",
 		"groups_page", "joined_groups", "bulk_members", "members_page", "affiliations", "recall_batch",
+		"room_messages_per_second", "room_recipients", "room_details", "rooms_page",
 	} {
 		require.ErrorContains(t, err, "rest."+name)
 	}
-	require.Equal(t, 34, strings.Count(err.Error(), "rest."), "each once, and two that name rest.timeout: %v", err)
+	require.Equal(t, 38, strings.Count(err.Error(), "rest."), "each once, and two that name rest.timeout: %v", err)
 }
 
 func TestRoutesAreUnique(t *testing.T) {

@@ -58,7 +58,11 @@ func alreadyDone(cmd domain.Command) domain.Code {
 		return domain.NotMember
 	case conversation.DestroyGroup:
 		return domain.GroupNotFound
-	case conversation.AddAdmin, conversation.RemoveAdmin, conversation.TransferOwnership:
+	case conversation.DestroyRoom:
+		return domain.RoomNotFound
+	case conversation.DisallowUsers:
+		return domain.NotFound
+	case conversation.AddAdmin, conversation.RemoveAdmin, conversation.TransferOwnership, conversation.TransferRoom:
 		return domain.AlreadySo
 	default:
 		return ""

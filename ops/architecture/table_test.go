@@ -45,6 +45,7 @@ func TestTable(t *testing.T) {
 		{"kafka-go's parts elsewhere", "storage/pebble", "github.com/segmentio/kafka-go/protocol", true},
 		{"kafka-go in cmd", "cmd/parley", "github.com/segmentio/kafka-go", true},
 		{"a folder that only begins alike", "storage/kafkaesque", "github.com/segmentio/kafka-go", true},
+		{"gocql in the engines", "ops/engines", "github.com/gocql/gocql", false},
 		{"gocql elsewhere", "projections/timeline", "github.com/gocql/gocql", true},
 		{"pebble in its place", "storage/pebble/log", "github.com/cockroachdb/pebble/v2", false},
 		{"pebble elsewhere", "ingest/shard", "github.com/cockroachdb/pebble/v2", true},

@@ -68,7 +68,7 @@ func TestTally(t *testing.T) {
 		{"nothing arrived", []int{63, 64}, nil, 2, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			acked, got := newBitmap(200), tally{seen: newBitmap(200), last: -1}
+			acked, got := newBitmap(200), newTally(200)
 			for _, i := range tc.acked {
 				acked.set(i)
 			}
@@ -97,21 +97,21 @@ func TestBodies(t *testing.T) {
 		seq := rapid.IntRange(0, d.cfg.perPair()-1).Draw(t, "seq")
 		due := time.Duration(rapid.Int64Range(0, int64(maxTime)).Draw(t, "due"))
 		a.fill(seq, due)
-		e, err := msync.ScanBody(a.template)
+		e, err := msync.ScanBody(a.out.Payload)
 		if err != nil || string(e.To.Name) != "ben" {
 			t.Fatalf("not a message: %+v %v", e, err)
 		}
-		if s, at, ok := a.parse(a.template); !ok || s != seq || at != due {
+		if s, at, ok := a.parse(a.out.Payload); !ok || s != seq || at != due {
 			t.Fatalf("wrote %d %s, read %d %s %v", seq, due, s, at, ok)
 		}
-		if _, _, ok := b.parse(a.template); ok {
+		if _, _, ok := b.parse(a.out.Payload); ok {
 			t.Fatal("another pair took it for its own")
 		}
-		if _, _, ok := a.parse(a.template[:a.digits+5]); ok {
+		if _, _, ok := a.parse(a.out.Payload[:a.digits+5]); ok {
 			t.Fatal("half a body was read")
 		}
 	})
-	b.onMessage(client.Delivery{Meta: msync.MetaView{Payload: a.template}})
+	b.onMessage(client.Delivery{Meta: msync.MetaView{Payload: a.out.Payload}})
 	if b.tally.strange != 1 {
 		t.Fatal("a message for somebody else went unnoticed")
 	}
@@ -172,9 +172,19 @@ parley_gateway_login_seconds_bucket{le="0.1"} 9
 parley_gateway_login_seconds_sum 0.25
 parley_gateway_login_seconds_count 3
 parley_other{a="b c"} 1
+parley_room_shed_total{priority="low",reason="rate"} 5
+parley_room_shed_total{priority="normal",reason="rate"} 6
+parley_runner_lag_commits{partition="0"} 3
+parley_reactor_lag_commits{partition="0"} 4
+go_memstats_mallocs_total 1.5e+06
+go_goroutines 70
+process_open_fds 80
 `
 	got, err := readSample(strings.NewReader(text))
-	want := sample{cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000, tail: 42, logins: 3, login: 250 * time.Millisecond}
+	want := sample{
+		cpu: 12500 * time.Millisecond, rss: 150_000_000, inUse: 31_000_000, tail: 42, logins: 3, login: 250 * time.Millisecond,
+		shed: 11, lag: 7, allocs: 1_500_000, goroutines: 70, files: 80,
+	}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -18,14 +18,21 @@ type DirectConfig struct {
 	Rate     int           // messages a second, over all pairs
 	Duration time.Duration // measured
 	Warmup   time.Duration // loaded and checked before, not measured
-	Drain    time.Duration // the longest wait for answers and arrivals afterwards
+	Drain    time.Duration // the longest wait for the next answer or arrival afterwards
 	Size     int           // bytes of text
 	Receipts bool          // receivers answer each message with a delivery receipt
+
+	Churn int           // receivers who are cut and come back, or stop reading for a while; their latency is not counted
+	Every time.Duration // between two such things
+	Hold  time.Duration // how long one stops reading
 }
 
 // DefaultDirect is the first budget of the design.
 func DefaultDirect() DirectConfig {
-	return DirectConfig{Pairs: 50, Rate: 10_000, Duration: 20 * time.Second, Warmup: 3 * time.Second, Drain: 15 * time.Second, Size: 100}
+	return DirectConfig{
+		Pairs: 50, Rate: 10_000, Duration: 20 * time.Second, Warmup: 3 * time.Second, Drain: 15 * time.Second, Size: 100,
+		Every: time.Second, Hold: 3 * time.Second,
+	}
 }
 
 // the bounds of a run
@@ -33,7 +40,7 @@ const (
 	maxPairs    = 2000
 	maxRate     = 200_000
 	maxMessages = 30_000_000
-	maxTime     = 10 * time.Minute
+	maxTime     = time.Hour
 )
 
 // Validate reports every problem at once, by the name of the flag.
@@ -50,6 +57,8 @@ func (c *DirectConfig) Validate() error {
 	check(c.Warmup >= 0 && c.Warmup <= time.Minute, "warmup: %s is not between 0 and 1m", c.Warmup)
 	check(c.Drain >= time.Second && c.Drain <= time.Minute, "drain: %s is not between 1s and 1m", c.Drain)
 	check(c.Size >= minText && c.Size <= 4096, "size: %d is not between %d and 4096", c.Size, minText)
+	checkChurn(check, c.Churn, c.Pairs, c.Every, c.Hold)
+	check(c.Churn == 0 || !c.Receipts, "churn: not with receipts")
 	check(float64(c.Rate)*(c.Warmup+c.Duration).Seconds() <= maxMessages, "rate and duration: more than %d messages", maxMessages)
 	return errors.Join(append(errs, c.Target.Validate())...)
 }
@@ -70,10 +79,15 @@ type direct struct {
 	run   string // tells the messages of this run from all others
 	log   io.Writer
 	pairs []*pair
-	start time.Time
+	timing
 
-	ack, arrival, lag histogram    // from the scheduled time, measured part only
-	quarters          [4]histogram // arrival, by the quarter of the measured time
+	arrival  histogram    // from the scheduled time, measured part only
+	quarters [4]histogram // arrival, by the quarter of the measured time
+	unrest   Unrest
+}
+
+func newDirect(cfg DirectConfig, log io.Writer) *direct {
+	return &direct{cfg: cfg, run: runID(), log: log, timing: timing{warmup: cfg.Warmup}}
 }
 
 // Direct loads direct chats. The report is whole even when its Err is not nil; the error returned is for a run that could not be made.
@@ -81,7 +95,7 @@ func Direct(ctx context.Context, cfg DirectConfig, log io.Writer) (*DirectReport
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &direct{cfg: cfg, run: runID(), log: log}
+	d := newDirect(cfg, log)
 	defer d.close()
 	if err := d.connect(ctx); err != nil {
 		return nil, err
@@ -128,19 +142,24 @@ func (d *direct) connect(ctx context.Context) error {
 
 // measure sends everything, waits for the stragglers and makes the report.
 func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
-	server := newProcess(d.cfg.Target.Admin)
+	server := newProcess(&d.cfg.Target)
 	defer server.close()
 	first, err := server.sample(ctx)
 	if err != nil {
 		return nil, err
 	}
 	d.start = time.Now().Add(50 * time.Millisecond)
-	var wg sync.WaitGroup
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg, others sync.WaitGroup
 	for _, p := range d.pairs {
 		wg.Go(func() { p.send(ctx) })
 	}
+	others.Go(func() { d.churn(sending) })
 	marks, own, err := server.watch(ctx, d.start.Add(d.cfg.Warmup), d.cfg.Duration)
 	wg.Wait()
+	stop()
+	others.Wait()
 	sent := time.Since(d.start) - d.cfg.Warmup
 	if err != nil {
 		return nil, err
@@ -152,16 +171,21 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 	}
 	r := d.report(sent)
 	r.ClientCPU = ownCPU() - own
-	r.ServerCPU, r.RSSBefore, r.RSSAfter = last.cpu-marks[0].cpu, first.rss, last.rss
+	r.ServerCPU, r.RSSBefore, r.RSSAfter, r.Allocs = last.cpu-marks[0].cpu, first.rss, last.rss, last.allocs-marks[0].allocs
 	for i := range r.TailByTime {
 		r.TailByTime[i] = marks[i+1].tail
 	}
 	return r, context.Cause(ctx)
 }
 
-// drain waits until every send has its answer and everything acknowledged has arrived, for a bounded time.
+// drain waits until every send has its answer and everything acknowledged has arrived, or nothing more comes.
 func (d *direct) drain(ctx context.Context) {
-	await(ctx, d.cfg.Drain, d.settled)
+	awaitMore(ctx, d.cfg.Drain, d.settled, func() (n int64) {
+		for _, p := range d.pairs {
+			n += p.arrived.Load() + p.answered.Load()
+		}
+		return n
+	})
 }
 
 func (d *direct) settled() bool {
@@ -186,6 +210,21 @@ func (d *direct) close() {
 func await(ctx context.Context, limit time.Duration, so func() bool) {
 	until := time.Now().Add(limit)
 	for !so() && time.Now().Before(until) && sleep(ctx, 10*time.Millisecond) == nil {
+	}
+}
+
+// maxDrain bounds the wait for stragglers of which some always come.
+const maxDrain = 10 * time.Minute
+
+// awaitMore asks until it is so, or until nothing has come for a time: who is far behind has not lost what is still on its way.
+func awaitMore(ctx context.Context, limit time.Duration, so func() bool, come func() int64) {
+	end := time.Now().Add(maxDrain)
+	for seen := int64(-1); come() != seen && time.Now().Before(end) && ctx.Err() == nil; {
+		seen = come()
+		await(ctx, limit, func() bool { return so() || come() != seen })
+		if so() {
+			return
+		}
 	}
 }
 

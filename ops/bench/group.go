@@ -20,14 +20,19 @@ type GroupConfig struct {
 	Rate     int           // messages a second, over all groups
 	Duration time.Duration // measured
 	Warmup   time.Duration // loaded and checked before, not measured
-	Drain    time.Duration // the longest wait for answers and arrivals afterwards
+	Drain    time.Duration // the longest wait for the next answer or arrival afterwards
 	Size     int           // bytes of text
+
+	Churn int           // of each group, members who are cut and come back, or stop reading for a while; their latency is not counted
+	Every time.Duration // between two such things
+	Hold  time.Duration // how long one stops reading
 }
 
 // DefaultGroup is the hot group of the design.
 func DefaultGroup() GroupConfig {
 	return GroupConfig{
 		Groups: 1, Members: 20, Senders: 5, Rate: 5000, Duration: 20 * time.Second, Warmup: 3 * time.Second, Drain: 30 * time.Second, Size: 100,
+		Every: time.Second, Hold: 3 * time.Second,
 	}
 }
 
@@ -53,6 +58,7 @@ func (c *GroupConfig) Validate() error {
 	check(c.Warmup >= 0 && c.Warmup <= time.Minute, "warmup: %s is not between 0 and 1m", c.Warmup)
 	check(c.Drain >= time.Second && c.Drain <= time.Minute, "drain: %s is not between 1s and 1m", c.Drain)
 	check(c.Size >= minText && c.Size <= 4096, "size: %d is not between %d and 4096", c.Size, minText)
+	checkChurn(check, c.Churn, max(c.Members-c.Senders-1, 0), c.Every, c.Hold)
 	check(float64(c.Rate)*(c.Warmup+c.Duration).Seconds()*float64(c.Members) <= maxDeliveries,
 		"rate, duration and members: more than %d deliveries", maxDeliveries)
 	return errors.Join(append(errs, c.Target.Validate())...)
@@ -76,9 +82,14 @@ type hot struct {
 	log      io.Writer
 	accounts *Accounts
 	crowds   []*crowd
-	start    time.Time
+	unrest   Unrest
+	timing
+}
 
-	ack, lag histogram // from the scheduled time, measured part only
+func newHot(cfg GroupConfig, log io.Writer) *hot {
+	h := &hot{cfg: cfg, run: runID(), log: log, timing: timing{warmup: cfg.Warmup}}
+	h.tag = []byte("pb" + h.run + ":")
+	return h
 }
 
 // Group loads groups. The report is whole even when its Err is not nil; the error returned is for a run that could not be made.
@@ -86,14 +97,8 @@ func Group(ctx context.Context, cfg GroupConfig, log io.Writer) (*GroupReport, e
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	h := &hot{cfg: cfg, run: runID(), log: log}
-	h.tag = []byte("pb" + h.run + ":")
+	h := newHot(cfg, log)
 	defer h.close()
-	var err error
-	if h.accounts, err = OpenAccounts(ctx, &h.cfg.Target); err != nil {
-		return nil, err
-	}
-	defer h.accounts.Close()
 	if err := h.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -101,7 +106,10 @@ func Group(ctx context.Context, cfg GroupConfig, log io.Writer) (*GroupReport, e
 }
 
 // connect makes the users, the groups and the sessions.
-func (h *hot) connect(ctx context.Context) error {
+func (h *hot) connect(ctx context.Context) (err error) {
+	if h.accounts, err = OpenAccounts(ctx, &h.cfg.Target); err != nil {
+		return err
+	}
 	for i := range h.cfg.Groups {
 		c, err := newCrowd(ctx, h, i)
 		if err != nil {
@@ -112,38 +120,43 @@ func (h *hot) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(h.log, "%d groups of %d connected, %d senders in each; %d messages/s for %s after %s of warm-up\n",
+	_, err = fmt.Fprintf(h.log, "%d groups of %d connected, %d senders in each; %d messages/s for %s after %s of warm-up\n",
 		h.cfg.Groups, h.cfg.Members, h.cfg.Senders, h.cfg.Rate, h.cfg.Duration, h.cfg.Warmup)
 	return err
 }
 
 // measure sends everything, waits for the stragglers, reads history and makes the report.
 func (h *hot) measure(ctx context.Context) (*GroupReport, error) {
-	server := newProcess(h.cfg.Target.Admin)
+	server := newProcess(&h.cfg.Target)
 	defer server.close()
 	first, err := server.sample(ctx)
 	if err != nil {
 		return nil, err
 	}
 	h.start = time.Now().Add(50 * time.Millisecond)
-	var wg sync.WaitGroup
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg, others sync.WaitGroup
 	for _, c := range h.crowds {
 		for _, m := range c.members[:h.cfg.Senders] {
 			wg.Go(func() { m.send(ctx) })
 		}
 	}
+	others.Go(func() { h.churn(sending) })
 	marks, own, err := server.watch(ctx, h.start.Add(h.cfg.Warmup), h.cfg.Duration)
 	wg.Wait()
+	stop()
+	others.Wait()
 	if err != nil {
 		return nil, err
 	}
-	await(ctx, h.cfg.Drain, h.settled)
+	awaitMore(ctx, h.cfg.Drain, h.settled, h.come)
 	last, err := server.sample(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r := h.report()
-	r.ClientCPU, r.ServerCPU = ownCPU()-own, last.cpu-marks[0].cpu
+	r.ClientCPU, r.ServerCPU, r.Allocs = ownCPU()-own, last.cpu-marks[0].cpu, last.allocs-marks[0].allocs
 	r.RSSBefore, r.RSSAfter = first.rss, last.rss
 	for i := range r.TailByTime {
 		r.TailByTime[i] = marks[i+1].tail
@@ -154,6 +167,16 @@ func (h *hot) measure(ctx context.Context) (*GroupReport, error) {
 	}
 	h.judgeStored(r)
 	return r, context.Cause(ctx)
+}
+
+// come counts what has come so far.
+func (h *hot) come() (n int64) {
+	for _, c := range h.crowds {
+		for _, m := range c.members {
+			n += m.arrived.Load() + m.answered.Load()
+		}
+	}
+	return n
 }
 
 // settled tells whether nothing more is expected. It may be asked when all sending has ended.
@@ -185,4 +208,7 @@ func (h *hot) close() {
 		}
 	}
 	wg.Wait()
+	if h.accounts != nil {
+		h.accounts.Close()
+	}
 }

@@ -42,13 +42,15 @@ type GroupReport struct {
 
 	ClientCPU, ServerCPU         time.Duration
 	RSSBefore, RSSMost, RSSAfter int64
+	Allocs                       int64 // objects that the server allocated, measured part
+	Unrest                       Unrest
 }
 
 // report ends the sessions first, because only then the tallies belong to it.
 func (h *hot) report() *GroupReport {
 	r := &GroupReport{
 		Groups: h.cfg.Groups, Members: h.cfg.Members, Senders: h.cfg.Senders, Asked: h.cfg.Rate, Refused: map[string]int{},
-		Ack: h.ack.latency(), Lag: h.lag.latency(),
+		Ack: h.timing.ack.latency(), Lag: h.timing.lag.latency(),
 	}
 	for _, c := range h.crowds {
 		for _, m := range c.members {
@@ -62,9 +64,10 @@ func (h *hot) report() *GroupReport {
 	var took time.Duration
 	var quarters [4]histogram
 	for _, c := range h.crowds {
+		acked := c.acked()
 		for _, m := range c.members {
-			m.addTo(r)
-			r.Again += m.session.Counters().Repeats
+			m.addTo(r, acked)
+			r.Again += m.repeats + uint64(m.got.again) + m.session.Counters().Repeats
 			took = max(took, m.lastAt-h.cfg.Warmup)
 			var own histogram
 			for i := range m.quarters {
@@ -77,25 +80,26 @@ func (h *hot) report() *GroupReport {
 			}
 		}
 	}
-	r.Arrival = all.latency()
+	r.Arrival, r.Unrest = all.latency(), h.unrest
 	for i := range quarters {
 		r.ArrivalByTime[i] = quarters[i].latency()
 	}
-	r.Reached = float64(r.Arrival.Count) / float64(h.cfg.Members-1) / max(took, h.cfg.Duration).Seconds()
+	r.Reached = float64(r.Arrival.Count) / float64(h.cfg.Members-1-h.cfg.Churn) / max(took, h.cfg.Duration).Seconds()
 	return r
 }
 
-func (m *member) addTo(r *GroupReport) {
+// addTo adds a member, who was to get all that is acknowledged to others.
+func (m *member) addTo(r *GroupReport, acked []bitmap) {
 	r.Sent += m.sent
 	r.Unsent += m.unsent
 	r.Acked += m.acked.count()
 	r.Expected += m.acked.count() * (len(m.c.members) - 1)
-	r.Unanswered += m.sent - int(m.answered.Load())
+	r.Unanswered += m.unanswered()
 	for reason, n := range m.refusals {
 		r.Refused[reason] += n
 	}
 	r.Delivered += m.got.seen.count()
-	r.Lost += m.got.missing(m.c, m.index)
+	r.Lost += m.got.missing(&m.c.book, acked, m.index)
 	r.Differ += m.differ
 	m.got.addTo(r)
 }
@@ -112,7 +116,7 @@ func (h *hot) judgeStored(r *GroupReport) {
 	for _, c := range h.crowds {
 		n := c.stored.seen.count()
 		r.Stored += n
-		r.NotStored += c.stored.missing(c, -1)
+		r.NotStored += c.stored.missing(&c.book, c.acked(), -1)
 		c.stored.addTo(r)
 	}
 	r.Refuted = max(r.Stored-(r.Acked-r.NotStored)-r.Unanswered, 0)
@@ -135,6 +139,7 @@ func (r *GroupReport) Err() error {
 		{r.Unanswered, "without answer"},
 		{r.Unsent, "could not be sent"},
 		{len(r.Broken), "sessions broken"},
+		{len(r.Unrest.Failed), "could not come back"},
 	} {
 		if c.n > 0 {
 			errs = append(errs, fmt.Errorf("%d %s", c.n, c.what))
@@ -164,12 +169,13 @@ func (r *GroupReport) Print(w io.Writer) error {
 	}
 	row("client's lag", "%s", r.Lag)
 	per := func(d time.Duration, n float64) float64 { return float64(d.Nanoseconds()) / 1000 / max(n, 1) }
-	deliveries := float64(r.Arrival.Count)
-	messages := deliveries / float64(max(r.Members-1, 1))
+	messages := float64(r.Ack.Count)
+	deliveries := messages * float64(r.Members-1)
 	row("server CPU", "%.1f us a message, %.2f us a delivery, %s in all",
 		per(r.ServerCPU, messages), per(r.ServerCPU, deliveries), r.ServerCPU.Round(10*time.Millisecond))
 	row("client CPU", "%.1f us a message, %.2f us a delivery", per(r.ClientCPU, messages), per(r.ClientCPU, deliveries))
 	row("server RSS", "%.1f MB before, %.1f MB at most, %.1f MB after", megabytes(r.RSSBefore), megabytes(r.RSSMost), megabytes(r.RSSAfter))
+	row("server allocations", "%.1f a message, %.2f a delivery", float64(r.Allocs)/max(messages, 1), float64(r.Allocs)/max(deliveries, 1))
 	row("acknowledged = stored = delivered", "%s: %d, %d, %d of %d at %d receivers of each",
 		r.equal(), r.Acked, r.Stored, r.Delivered, r.Expected, r.Members-1)
 	row("messages", "%d sent, %d refused, %d without answer, %d not sent", r.Sent, total(r.Refused), r.Unanswered, r.Unsent)
@@ -178,6 +184,7 @@ func (r *GroupReport) Print(w io.Writer) error {
 	for reason, n := range r.Refused {
 		row("refused", "%d x %s", n, reason)
 	}
+	r.Unrest.print(row)
 	if len(r.Broken) > 0 {
 		row("broken", "%s", strings.Join(r.Broken[:min(len(r.Broken), 5)], "; "))
 	}

@@ -35,8 +35,8 @@ type fate struct {
 
 func (c *crowd) deliver(to int, f fate) {
 	m := c.members[f.sender]
-	fillStamp(m.template[m.digits:], f.seq, 0)
-	c.members[to].onMeta(client.Delivery{Meta: msync.MetaView{ID: f.id, Payload: m.template}})
+	m.fill(f.seq, 0)
+	c.members[to].onMeta(client.Delivery{Meta: msync.MetaView{ID: f.id, Payload: m.out.Payload}})
 }
 
 // TestCrowd holds the judge of groups to finding each fault.
@@ -61,14 +61,14 @@ func TestCrowd(t *testing.T) {
 				m.sent++
 				m.onAnswer(f.seq, 0, &client.Ack{Code: msync.Status_OK, ServerID: f.id}, nil)
 				c.deliver(1-f.sender, f)
-				c.stored.add(c, f.sender, f.seq, f.id)
+				c.stored.add(&c.book, f.sender, f.seq, f.id)
 			}
 			for _, f := range tc.got {
 				c.deliver(2, f)
 			}
 			r := &GroupReport{Refused: map[string]int{}, Members: 3}
 			for _, m := range c.members {
-				m.addTo(r)
+				m.addTo(r, c.acked())
 			}
 			c.h.judgeStored(r)
 			if r.Acked != 3 || r.Stored != 3 || r.Expected != 6 {
@@ -94,9 +94,9 @@ func TestCrowdStrangers(t *testing.T) {
 	c.members[0].onAnswer(0, 0, &client.Ack{Code: msync.Status_OK, ServerID: 10}, nil)
 	c.members[0].onAnswer(1, 0, &client.Ack{Code: msync.Status_FAIL, Reason: "busy"}, nil)
 	c.members[0].sent = 2
-	c.stored.add(c, 0, 1, 20)
+	c.stored.add(&c.book, 0, 1, 20)
 	r := &GroupReport{Refused: map[string]int{}}
-	c.members[0].addTo(r)
+	c.members[0].addTo(r, c.acked())
 	c.h.judgeStored(r)
 	if r.NotStored != 1 || r.Refuted != 1 || r.Unanswered != 0 || total(r.Refused) != 1 {
 		t.Errorf("%+v", r)

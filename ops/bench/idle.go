@@ -47,17 +47,17 @@ func (c *IdleConfig) Validate() error {
 	if c.Settle < 0 || c.Settle > time.Minute {
 		errs = append(errs, fmt.Errorf("settle: %s is not between 0 and 1m", c.Settle))
 	}
-	return errors.Join(append(errs, raiseFiles(uint64(c.Connections)+spareFiles), c.Target.Validate())...)
+	return errors.Join(append(errs, raiseFiles("connections", uint64(c.Connections)+spareFiles), c.Target.Validate())...)
 }
 
 // raiseFiles raises the limit of open files to the hard one.
-func raiseFiles(need uint64) error {
+func raiseFiles(flag string, need uint64) error {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
 		return fmt.Errorf("limit of open files: %w", err)
 	}
 	if l.Max < need {
-		return fmt.Errorf("connections: %d open files needed, the hard limit is %d", need, l.Max)
+		return fmt.Errorf("%s: %d open files needed, the hard limit is %d", flag, need, l.Max)
 	}
 	l.Cur = l.Max
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
@@ -80,15 +80,6 @@ type IdleReport struct {
 	Storm *StormReport `json:",omitempty"`
 }
 
-// StormReport says what the return of all sessions at once took.
-type StormReport struct {
-	Sessions  int
-	Failed    int
-	Took      time.Duration
-	ServerCPU time.Duration
-	Login     Latency
-}
-
 // idle is one run.
 type idle struct {
 	cfg      IdleConfig
@@ -98,12 +89,16 @@ type idle struct {
 	sessions []*client.Client
 }
 
+func newIdle(cfg IdleConfig) *idle {
+	return &idle{cfg: cfg, server: newProcess(&cfg.Target), sessions: make([]*client.Client, cfg.Connections)}
+}
+
 // Idle holds sessions that do nothing and measures what they cost the server.
 func Idle(ctx context.Context, cfg IdleConfig, log io.Writer) (*IdleReport, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	i := &idle{cfg: cfg, server: newProcess(cfg.Target.Admin), sessions: make([]*client.Client, cfg.Connections)}
+	i := newIdle(cfg)
 	defer i.server.close()
 	defer i.cut()
 	if err := i.users(ctx, log); err != nil {
@@ -152,6 +147,7 @@ func (i *idle) hold(ctx context.Context) (*IdleReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	profiled := i.server.profile(ctx, time.Now(), profileOfShort)
 	start := time.Now()
 	if err := i.dialAll(ctx, nil); err != nil {
 		return nil, err
@@ -159,6 +155,9 @@ func (i *idle) hold(ctx context.Context) (*IdleReport, error) {
 	took := time.Since(start)
 	dialled, err := i.server.sample(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := profiled(); err != nil {
 		return nil, err
 	}
 	after, err := i.settled(ctx)
@@ -245,25 +244,6 @@ func (i *idle) cut() {
 	wg.Wait()
 }
 
-func (i *idle) storm(ctx context.Context) (*StormReport, error) {
-	before, err := i.server.sample(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var failed atomic.Int64
-	var login histogram
-	i.cut()
-	start := time.Now()
-	if err := i.dialAll(ctx, &failed, &login); err != nil {
-		return nil, err
-	}
-	took := time.Since(start)
-	after, err := i.server.sample(ctx)
-	return &StormReport{
-		Sessions: len(i.sessions), Failed: int(failed.Load()), Took: took, ServerCPU: after.cpu - before.cpu, Login: login.latency(),
-	}, err
-}
-
 // Err says what a correct server would not have done.
 func (r *IdleReport) Err() error {
 	var errs []error
@@ -273,10 +253,15 @@ func (r *IdleReport) Err() error {
 	if n := r.Connected - r.Answered; n > 0 {
 		errs = append(errs, fmt.Errorf("%d sessions without answer", n))
 	}
-	if r.Storm != nil && r.Storm.Failed > 0 {
-		errs = append(errs, fmt.Errorf("%d sessions did not come back", r.Storm.Failed))
+	if r.Storm != nil {
+		errs = append(errs, r.Storm.Err())
 	}
 	return errors.Join(errs...)
+}
+
+// RSSPerConnection is what each session has added to what is resident.
+func (r *IdleReport) RSSPerConnection() int64 {
+	return (r.RSSAfter - r.RSSBefore) / int64(max(r.Connections, 1))
 }
 
 // Print writes the report as a table.
@@ -287,13 +272,11 @@ func (r *IdleReport) Print(w io.Writer) error {
 	row("connections", "%d asked, %d live, %d answered", r.Connections, r.Connected, r.Answered)
 	row("log-in", "%s for all, %s server CPU each", r.Dialling.Round(time.Millisecond), r.DialCPU/time.Duration(n))
 	row("server RSS", "%.1f MB before, %.1f MB after: %.2f KB each", megabytes(r.RSSBefore), megabytes(r.RSSAfter),
-		float64(r.RSSAfter-r.RSSBefore)/float64(n)/1000)
+		float64(r.RSSPerConnection())/1000)
 	row("heap and stacks", "%.1f MB before, %.1f MB after: %.2f KB each", megabytes(r.InUseBefore), megabytes(r.InUseAfter),
 		float64(r.InUseAfter-r.InUseBefore)/float64(n)/1000)
-	if s := r.Storm; s != nil {
-		row("storm", "%d sessions back in %s, %d failed, %s server CPU each", s.Sessions-s.Failed, s.Took.Round(time.Millisecond), s.Failed,
-			s.ServerCPU/time.Duration(max(s.Sessions, 1)))
-		row("log-in in the storm", "%s", s.Login)
+	if r.Storm != nil {
+		r.Storm.rows(row)
 	}
 	return t.Flush()
 }

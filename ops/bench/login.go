@@ -82,7 +82,7 @@ func Login(ctx context.Context, cfg LoginConfig, log io.Writer) (*LoginReport, e
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	l := &logins{cfg: cfg, server: newProcess(cfg.Target.Admin), groups: make([]string, cfg.Groups)}
+	l := &logins{cfg: cfg, server: newProcess(&cfg.Target), groups: make([]string, cfg.Groups)}
 	defer l.server.close()
 	if err := l.prepare(ctx, log); err != nil {
 		return nil, err
@@ -137,6 +137,7 @@ func (l *logins) measure(ctx context.Context) (*LoginReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	profiled := l.server.profile(ctx, time.Now(), profileOfShort)
 	var server, wall histogram
 	for range l.cfg.Times {
 		if err := l.write(ctx); err != nil {
@@ -157,7 +158,7 @@ func (l *logins) measure(ctx context.Context) (*LoginReport, error) {
 	}
 	r.Server, r.Wall = server.latency(), wall.latency()
 	r.ServerCPU, r.RSSAfter = after.cpu-before.cpu, after.rss
-	return r, context.Cause(ctx)
+	return r, errors.Join(profiled(), context.Cause(ctx))
 }
 
 // write sends a message to each of the groups whose turn it is.

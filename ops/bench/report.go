@@ -37,6 +37,9 @@ type DirectReport struct {
 
 	ClientCPU, ServerCPU time.Duration
 	RSSBefore, RSSAfter  int64
+	Allocs               int64 // objects that the server allocated, measured part
+	Again                int   // delivered again to who came back
+	Unrest               Unrest
 }
 
 // report may be called when the sessions are idle; it ends them first, because only then the tallies belong to it.
@@ -44,16 +47,17 @@ func (d *direct) report(sent time.Duration) *DirectReport {
 	r := &DirectReport{
 		Pairs: d.cfg.Pairs, Asked: d.cfg.Rate, Refused: map[string]int{},
 		Ack: d.ack.latency(), Arrival: d.arrival.latency(), Lag: d.lag.latency(),
+		Unrest: d.unrest,
 	}
 	for i := range d.quarters {
 		r.ArrivalByTime[i] = d.quarters[i].latency()
 	}
-	r.Reached = float64(r.Arrival.Count) / max(sent, d.cfg.Duration).Seconds()
+	r.Reached = float64(r.Arrival.Count) * float64(d.cfg.Pairs) / float64(max(d.cfg.Pairs-d.cfg.Churn, 1)) / max(sent, d.cfg.Duration).Seconds()
 	for _, p := range d.pairs {
 		for _, c := range []struct {
 			who string
 			err error
-		}{{"sender", p.sender.Err()}, {"receiver", p.receiver.Err()}} {
+		}{{"sender", p.session.Err()}, {"receiver", p.receiver.Err()}} {
 			if c.err != nil {
 				r.Broken = append(r.Broken, fmt.Sprintf("%s %d: %v", c.who, p.index, c.err))
 			}
@@ -70,7 +74,7 @@ func (p *pair) addTo(r *DirectReport) {
 	r.Sent += p.sent
 	r.Unsent += p.unsent
 	r.Acked += p.acked.count()
-	r.Unanswered += p.sent - int(p.answered.Load())
+	r.Unanswered += p.unanswered()
 	for reason, n := range p.refusals {
 		r.Refused[reason] += n
 	}
@@ -79,6 +83,7 @@ func (p *pair) addTo(r *DirectReport) {
 	r.Repeats += p.tally.repeats
 	r.Disorder += p.tally.disorder
 	r.Strange += p.tally.strange
+	r.Again += p.tally.again
 	r.ReceiptsSent += p.receiptsSent.Load()
 	r.ReceiptsBack += p.receiptsBack.Load()
 	r.ReceiptsDropped += p.receiptsDropped.Load()
@@ -98,6 +103,7 @@ func (r *DirectReport) Err() error {
 		{r.Unanswered, "without answer"},
 		{r.Unsent, "could not be sent"},
 		{len(r.Broken), "sessions broken"},
+		{len(r.Unrest.Failed), "could not come back"},
 	} {
 		if c.n > 0 {
 			errs = append(errs, fmt.Errorf("%d %s", c.n, c.what))
@@ -108,7 +114,7 @@ func (r *DirectReport) Err() error {
 
 // CPUPerMessage is the server's CPU for each message of the measured part.
 func (r *DirectReport) CPUPerMessage() time.Duration {
-	return r.ServerCPU / time.Duration(max(r.Arrival.Count, 1))
+	return r.ServerCPU / time.Duration(max(r.Ack.Count, 1))
 }
 
 // Print writes the report as a table.
@@ -123,7 +129,8 @@ func (r *DirectReport) Print(w io.Writer) error {
 	}
 	row("client's lag", "%s", r.Lag)
 	row("server CPU", "%.1f us a message, %s in all", float64(r.CPUPerMessage().Nanoseconds())/1000, r.ServerCPU.Round(10*time.Millisecond))
-	row("client CPU", "%.1f us a message", float64(r.ClientCPU.Microseconds())/float64(max(r.Arrival.Count, 1)))
+	row("client CPU", "%.1f us a message", float64(r.ClientCPU.Microseconds())/float64(max(r.Ack.Count, 1)))
+	row("server allocations", "%.1f a message", float64(r.Allocs)/float64(max(r.Ack.Count, 1)))
 	row("server RSS", "%.1f MB before, %.1f MB after", megabytes(r.RSSBefore), megabytes(r.RSSAfter))
 	row("messages", "%d sent, %d acknowledged, %d arrived, %d refused, %d without answer, %d not sent",
 		r.Sent, r.Acked, r.Arrived, total(r.Refused), r.Unanswered, r.Unsent)
@@ -134,6 +141,7 @@ func (r *DirectReport) Print(w io.Writer) error {
 	for reason, n := range r.Refused {
 		row("refused", "%d x %s", n, reason)
 	}
+	r.Unrest.print(row)
 	if len(r.Broken) > 0 {
 		row("broken", "%s", strings.Join(slices.Clone(r.Broken[:min(len(r.Broken), 5)]), "; "))
 	}

@@ -17,6 +17,13 @@ func (b bitmap) count() (n int) {
 	return n
 }
 
+// add sets the bits of another.
+func (b bitmap) add(o bitmap) {
+	for i, w := range o {
+		b[i] |= w
+	}
+}
+
 // missing returns how many bits of want are not in b.
 func (b bitmap) missing(want bitmap) (n int) {
 	for i, w := range want {
@@ -28,14 +35,25 @@ func (b bitmap) missing(want bitmap) (n int) {
 // tally judges what a receiver gets from its sender.
 type tally struct {
 	seen     bitmap
-	last     int // the highest so far, -1 before the first
+	last     int // the highest since the receiver connected, -1 before the first
+	floor    int // the highest before that: what is not above it may come again
+	again    int // that did
 	repeats  int
 	disorder int // arrived after a later one
 	strange  int // not of this pair
 }
 
-func (t *tally) add(seq int) {
+func newTally(n int) tally { return tally{seen: newBitmap(n), last: -1, floor: -1} }
+
+// resume is said before the receiver connects anew. What it had not acknowledged comes again then, in order.
+func (t *tally) resume() { t.floor, t.last = max(t.floor, t.last), -1 }
+
+// add returns false for what came before.
+func (t *tally) add(seq int) (fresh bool) {
+	fresh = !t.seen.has(seq)
 	switch {
+	case t.seen.has(seq) && seq > t.last && seq <= t.floor:
+		t.again++
 	case t.seen.has(seq):
 		t.repeats++
 	case seq < t.last:
@@ -43,6 +61,7 @@ func (t *tally) add(seq int) {
 	}
 	t.seen.set(seq)
 	t.last = max(t.last, seq)
+	return fresh
 }
 
 const hexDigits = "0123456789abcdef"

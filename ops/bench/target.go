@@ -19,6 +19,7 @@ type Target struct {
 	REST         string      `json:"rest"`
 	WS           string      `json:"ws"`
 	Admin        string      `json:"admin"` // metrics: where CPU and memory are read
+	Profiles     string      `json:"-"`     // folder for the server's profiles of the measured time; empty: none
 }
 
 // ReadTarget reads dev.json.

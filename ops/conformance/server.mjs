@@ -1,11 +1,23 @@
 // A parley server of the harness's own: one process on a fresh data folder and ports that the system chose.
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const READY_MS = 20_000;
+// On real engines a server makes topics and tables first.
+const onEngines = process.env.PARLEY_STORAGE_LOG === 'kafka' || process.env.PARLEY_STORAGE_TABLES === 'cassandra';
+const READY_MS = onEngines ? 90_000 : 20_000;
+
+// ownPlace gives a server topics and tables of its own.
+function ownPlace() {
+  if (!onEngines) return {};
+  const name = `c${randomBytes(6).toString('hex')}`;
+  return {
+    PARLEY_KAFKA_PREFIX: `${name}.`, PARLEY_CASSANDRA_KEYSPACE: name, PARLEY_PARTITIONS_CHATS: '4', PARLEY_PARTITIONS_ROOMS: '1',
+  };
+}
 
 // Children that still run: they end with this process, whatever ends it.
 const running = new Set();
@@ -28,7 +40,7 @@ export class Server {
     const server = new Server();
     server.#bin = bin;
     server.#logs = logs;
-    server.#env = env;
+    server.#env = { ...ownPlace(), ...env };
     server.#dir = await mkdtemp(join(tmpdir(), 'parley-conformance-'));
     try {
       await server.#launch('127.0.0.1:0', '127.0.0.1:0');

@@ -49,14 +49,20 @@ func TestCrashGroups(t *testing.T) {
 	crash(t, plan{pairs: 15, groups: 10, members: 6, rate: 300, patience: answerLimit}, 8)
 }
 
-func crash(t *testing.T, p plan, kills int) {
+// TestCrashRooms kills while users view rooms and write in them, and asks after each restart who views what.
+func TestCrashRooms(t *testing.T) {
+	p := plan{pairs: 8, rate: 80, rooms: 4, viewers: 8, speakers: 4, roomRate: 40, patience: answerLimit}
+	crash(t, p, 8, "PARLEY_ROOMS_HISTORY=true", "PARLEY_ROOMS_KEEP="+leaseKept.String(), "PARLEY_ROOMS_HEARTBEAT="+leaseBeat.String())
+}
+
+func crash(t *testing.T, p plan, kills int, env ...string) {
 	seed := *seedFlag
 	if seed == 0 {
 		seed = rand.Uint64N(1 << 32)
 	}
 	t.Logf("seed %d (repeat with -seed %d)", seed, seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
-	s := newServer(t, build(t), t.TempDir())
+	s := newServer(t, build(t), t.TempDir(), env...)
 	l := startLoad(t, &s.target, p, seed)
 	var restarts []time.Duration
 	for range kills {
@@ -66,6 +72,8 @@ func crash(t *testing.T, p plan, kills int) {
 		}
 		s.kill()
 		restarts = append(restarts, s.start())
+		l.checkRooms()
+		l.changeRooms(dice)
 	}
 	time.Sleep(time.Second)
 	l.drain(40 * time.Second)
@@ -73,14 +81,14 @@ func crash(t *testing.T, p plan, kills int) {
 	v := l.verdict()
 	slices.Sort(restarts)
 	t.Log("\n" + table(slices.Concat(
-		[][2]string{{"load", fmt.Sprintf("%d msg/s over %d direct conversations and %d groups of %d", p.rate, p.pairs, p.groups, p.members)}, {"kills", fmt.Sprint(kills)}},
+		[][2]string{{"load", p.String()}, {"kills", fmt.Sprint(kills)}},
 		v.rows(), l.rows(),
 		[][2]string{
 			{"restart, median", median(restarts).Round(time.Millisecond).String()},
 			{"restart, longest", slices.Max(append(restarts, 0)).Round(time.Millisecond).String()},
 		})))
 	verify(t, v)
-	if want := p.rate * kills / 2; v.acknowledged < want {
+	if want := (p.rate + p.roomRate) * kills / 2; v.acknowledged < want {
 		t.Errorf("only %d messages were acknowledged, which shows little: at least %d", v.acknowledged, want)
 	}
 	if m := median(restarts); m > restartBudget {
@@ -92,7 +100,7 @@ func crash(t *testing.T, p plan, kills int) {
 func (l *load) rows() [][2]string {
 	sum := func(f func(u *user) int) string {
 		n := 0
-		for _, u := range l.users {
+		for _, u := range l.all() {
 			n += f(u)
 		}
 		return fmt.Sprint(n)

@@ -87,3 +87,37 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+// TestJudgeOfRooms holds it to judging every connection of every viewer.
+func TestJudgeOfRooms(t *testing.T) {
+	entry := func(id uint64, author string, n int) arrival { return arrival{id: id, from: name{author, n}} }
+	history := []arrival{entry(10, "a", 0), entry(11, "b", 0), entry(12, "a", 1), entry(13, "b", 1)}
+	for _, tc := range []struct {
+		name string
+		harm func(c *view)
+		want func(v *verdict) int // the count that must not be zero; nil: no fault at all
+	}{
+		{"all is well", func(*view) {}, nil},
+		{"the next connection begins with what the last one ended with", func(c *view) { c.shown[1] = history[1:] }, nil},
+		{"never shown", func(c *view) { c.shown[1] = history[3:] }, func(v *verdict) int { return v.lost }},
+		{"twice on one connection", func(c *view) { c.shown[0] = append(slices.Clone(c.shown[0]), history[0]) }, func(v *verdict) int { return v.doubled }},
+		{"out of order on one connection", func(c *view) { c.shown[0] = []arrival{history[1], history[0]} }, func(v *verdict) int { return v.misordered }},
+		{"a hole in one connection", func(c *view) { c.shown[1] = []arrival{history[1], history[3]} }, func(v *verdict) int { return v.skipped }},
+		{"shown and not in history", func(c *view) { c.shown[0] = []arrival{entry(9, "a", 5), history[0], history[1]} }, func(v *verdict) int { return v.resurrected }},
+		{"its own, and not in history", func(c *view) { c.shown[0] = []arrival{entry(9, "c", 5), history[0], history[1]} }, func(v *verdict) int { return v.resurrected }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := &view{shown: [][]arrival{history[:2], history[2:]}}
+			tc.harm(c)
+			whole := [][]arrival{history}
+			var v verdict
+			v.judgeRoom(
+				&side{user: "a", fates: []fate{{ids: []uint64{10}}, {ids: []uint64{12}}}, inbox: []arrival{history[1], history[3]}, shown: whole, history: history},
+				&side{user: "b", fates: []fate{{ids: []uint64{11}}, {ids: []uint64{13}}}, inbox: []arrival{history[0], history[2]}, shown: whole, history: history},
+				&side{user: "c", inbox: c.first("c"), shown: c.shown, history: history})
+			if tc.want == nil && v.faults() != 0 || tc.want != nil && tc.want(&v) == 0 {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}

@@ -1,8 +1,10 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,8 +19,12 @@ type load struct {
 	t        *testing.T
 	accounts *bench.Accounts
 	users    []*user // 2i and 2i+1 talk to each other, groups overlap
+	viewers  []*user // who view rooms, and do nothing else
 	groups   []string
-	every    time.Duration
+	rooms    []*crowd
+	every    time.Duration // between two messages of one of users
+	often    time.Duration // of one of viewers
+	ws       atomic.Pointer[string]
 
 	stopWriting context.CancelFunc
 	stopRunning context.CancelFunc
@@ -34,40 +40,70 @@ type plan struct {
 	pairs    int // direct conversations
 	groups   int // each of members of the same users: neighbours share half of theirs
 	members  int
-	rate     int // messages a second over all
+	rate     int // messages a second over all conversations but rooms
 	patience time.Duration
+	tag      string // in users' names: loads of one server differ in it; "": crash
+
+	rooms    int // of viewers of the same users: neighbours share half of theirs
+	viewers  int
+	speakers int // of the viewers of a room
+	roomRate int // messages a second over all rooms, so few that who comes back misses no more than a room keeps
 }
+
+// each returns how often one of n users writes for all of them to reach a rate.
+func each(n, rate int) time.Duration {
+	return time.Second * time.Duration(n) / time.Duration(max(rate, 1))
+}
+
+// wsOf is where users connect, which a test may change.
+func (l *load) wsOf() string { return *l.ws.Load() }
 
 // startLoad makes the users and lets them write.
 func startLoad(t *testing.T, target *bench.Target, p plan, seed uint64) *load {
 	t.Helper()
-	l := &load{t: t, every: time.Second * time.Duration(2*p.pairs) / time.Duration(p.rate)}
+	l := &load{t: t, every: each(2*p.pairs, p.rate)}
+	l.ws.Store(&target.WS)
+	tag := cmp.Or(p.tag, "crash")
 	var err error
 	if l.accounts, err = bench.OpenAccounts(t.Context(), target); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
 	for i := range p.pairs {
-		names = append(names, fmt.Sprintf("crash-a%d", i), fmt.Sprintf("crash-b%d", i))
+		names = append(names, fmt.Sprintf("%s-a%d", tag, i), fmt.Sprintf("%s-b%d", tag, i))
 	}
-	tokens, err := l.accounts.Tokens(t.Context(), names)
-	if err != nil {
+	if l.users, err = l.makeUsers(target, names, &p, seed); err != nil {
 		t.Fatal(err)
 	}
-	for i, n := range names {
-		u := newUser(target.App, target.WS, n, tokens[i], seed+uint64(i))
-		u.onAck, u.patience = l.onAck, p.patience
+	for i, u := range l.users {
 		u.lines = append(u.lines, &line{to: names[i^1], domain: msync.UserDomain})
-		l.users = append(l.users, u)
 	}
 	for i := range p.groups {
 		if err := l.gather(i, p.members); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if p.rooms > 0 {
+		if err := l.furnish(target, tag, &p, seed); err != nil {
+			t.Fatal(err)
+		}
+	}
 	l.lastAck.Store(time.Now().UnixNano())
 	l.start()
 	return l
+}
+
+func (l *load) makeUsers(target *bench.Target, names []string, p *plan, seed uint64) ([]*user, error) {
+	tokens, err := l.accounts.Tokens(l.t.Context(), names)
+	if err != nil {
+		return nil, err
+	}
+	users := make([]*user, len(names))
+	for i, n := range names {
+		users[i] = newUser(target.App, l.wsOf, n, tokens[i], seed+uint64(i))
+		users[i].onAck, users[i].patience = l.onAck, p.patience
+	}
+	return users, nil
 }
 
 // gather makes a group.
@@ -93,12 +129,24 @@ func (l *load) start() {
 	writing, stopWriting := context.WithCancel(context.Background())
 	running, stopRunning := context.WithCancel(context.Background())
 	l.stopWriting, l.stopRunning = stopWriting, stopRunning
-	for i, u := range l.users {
-		l.runners.Go(func() { u.run(running) })
-		l.writers.Go(func() { u.writeEvery(writing, l.every, l.every*time.Duration(i)/time.Duration(len(l.users))) })
-	}
 	l.t.Cleanup(l.stop)
+	for _, u := range l.all() {
+		l.runners.Go(func() { u.run(running) })
+	}
+	if err := l.awaitViewers(); err != nil {
+		l.t.Fatal(err)
+	}
+	write := func(users []*user, every time.Duration) {
+		for i, u := range users {
+			l.writers.Go(func() { u.writeEvery(writing, every, every*time.Duration(i)/time.Duration(len(users))) })
+		}
+	}
+	write(l.users, l.every)
+	write(l.viewers, l.often)
 }
+
+// all returns everybody.
+func (l *load) all() []*user { return slices.Concat(l.users, l.viewers) }
 
 // stop ends everything. It may be called twice.
 func (l *load) stop() {
@@ -127,7 +175,7 @@ func (l *load) drain(limit time.Duration) {
 	until := time.Now().Add(limit)
 	for before, quiet := -1, time.Now(); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		answered, arrived := true, 0
-		for _, u := range l.users {
+		for _, u := range l.all() {
 			for _, line := range u.lines {
 				answered = answered && line.out.empty()
 				arrived += len(u.arrived(line))
@@ -145,7 +193,7 @@ func (l *load) drain(limit time.Duration) {
 
 // acked returns how many messages have a positive answer.
 func (l *load) acked() (n int) {
-	for _, u := range l.users {
+	for _, u := range l.all() {
 		for _, line := range u.lines {
 			n += line.out.acked()
 		}
@@ -155,7 +203,7 @@ func (l *load) acked() (n int) {
 
 // gaveUp returns how often a user had no answer for longer than an SDK waits.
 func (l *load) gaveUp() (n int) {
-	for _, u := range l.users {
+	for _, u := range l.all() {
 		for _, line := range u.lines {
 			line.out.mu.Lock()
 			n += line.out.timeouts
@@ -170,7 +218,7 @@ func (l *load) verdict() *verdict {
 	v := &verdict{}
 	var order []string // conversations, direct ones by their first user
 	sides := map[string][]*side{}
-	for i, u := range l.users {
+	for i, u := range l.all() {
 		for _, line := range u.lines {
 			history, err := l.history(u, line)
 			if err != nil {
@@ -183,16 +231,33 @@ func (l *load) verdict() *verdict {
 			if sides[conversation] == nil {
 				order = append(order, conversation)
 			}
-			sides[conversation] = append(sides[conversation], &side{user: u.name, fates: line.out.fates, inbox: u.arrived(line), history: history})
+			sides[conversation] = append(sides[conversation], sideOf(u, line, history))
 		}
 		for _, p := range u.problems {
 			l.t.Error(p)
 		}
+		if u.hidden > 0 {
+			v.blamef(&v.doubled, "%s was shown %d messages twice on one connection to its rooms", u.name, u.hidden)
+		}
 	}
 	for _, c := range order {
-		v.judge(sides[c]...)
+		if len(sides[c][0].shown) > 0 {
+			v.judgeRoom(sides[c]...)
+		} else {
+			v.judge(sides[c]...)
+		}
 	}
 	return v
+}
+
+func sideOf(u *user, l *line, history []arrival) *side {
+	s := &side{user: u.name, fates: l.out.fates, history: history}
+	if l.view != nil {
+		s.inbox, s.shown = l.view.first(u.name), l.view.shown
+	} else {
+		s.inbox = u.arrived(l)
+	}
+	return s
 }
 
 // history reads all of a user's conversation as the SDK does, oldest first.

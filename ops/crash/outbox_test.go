@@ -26,6 +26,7 @@ type waiting struct {
 	n       int
 	id      uint64
 	payload []byte
+	written time.Time
 	session int // in which it was last sent, 0 for none
 	sentAt  time.Time
 }
@@ -37,7 +38,8 @@ type outbox struct {
 	fates    []fate     // by number
 	skipped  int        // not written, because too many were waiting
 	resends  int
-	timeouts int // sessions given up, because a message had no answer for longer than an SDK waits
+	slowest  time.Duration // from writing to the positive answer
+	timeouts int           // sessions given up, because a message had no answer for longer than an SDK waits
 }
 
 // maxWaiting bounds an outbox: a user who has so many unsent messages stops writing.
@@ -53,7 +55,7 @@ func (o *outbox) write(id uint64, payload func(n int) []byte) {
 	}
 	n := len(o.fates)
 	o.fates = append(o.fates, fate{})
-	o.queue = append(o.queue, &waiting{n: n, id: id, payload: payload(n)})
+	o.queue = append(o.queue, &waiting{n: n, id: id, payload: payload(n), written: time.Now()})
 }
 
 // next returns the first message that has not been sent in this session, and counts it as sent.
@@ -106,6 +108,11 @@ func (o *outbox) acknowledge(n int, id uint64) {
 	defer o.mu.Unlock()
 	if f := &o.fates[n]; !slices.Contains(f.ids, id) {
 		f.ids = append(f.ids, id)
+	}
+	for _, q := range o.queue {
+		if q.n == n {
+			o.slowest = max(o.slowest, time.Since(q.written))
+		}
 	}
 	o.drop(n)
 }

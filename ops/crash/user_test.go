@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"parley/delivery/gateway/client"
+	"parley/domain/conversation"
 	"parley/schemas/msync"
 )
 
@@ -22,7 +23,8 @@ const answerLimit = 15 * time.Second
 // user is an account on one device, which behaves as the SDKs do: it comes back with the same resource, sends again what has no answer
 // with the same client id and payload, and leaves out entries whose id is among its last 100.
 type user struct {
-	app, ws  string
+	app      string
+	ws       func() string // where to connect now
 	name     string
 	token    msync.Token
 	seed     uint64
@@ -37,14 +39,16 @@ type user struct {
 	mu       sync.Mutex // guards what follows, and the lines' inboxes
 	seen     []uint64   // the last 100 ids, over all sessions
 	repeats  int        // left out, because their id was among the last 100
+	hidden   int        // shown again on one connection, which the client left out; only of users who view rooms and do nothing else
 	problems []string
 }
 
 // line is a user's end of a conversation.
 type line struct {
-	to, domain string // the other user, or the group
+	to, domain string // the other user, the group, or the room
 	out        outbox
 	inbox      []arrival
+	view       *view // of a room, else nil
 }
 
 // queue is the conversation's name in history.
@@ -56,7 +60,7 @@ type arrival struct {
 	from name
 }
 
-func newUser(app, ws, who string, token msync.Token, seed uint64) *user {
+func newUser(app string, ws func() string, who string, token msync.Token, seed uint64) *user {
 	u := &user{app: app, ws: ws, name: who, token: token, seed: seed, wake: make(chan struct{}, 1), onAck: func() {}, patience: answerLimit}
 	u.lastID.Store(uint64(time.Now().UnixMilli()))
 	return u
@@ -66,18 +70,40 @@ func newUser(app, ws, who string, token msync.Token, seed uint64) *user {
 func (u *user) write() {
 	l := u.lines[u.turn%len(u.lines)]
 	u.turn++
+	if l.view != nil && l.view.silent {
+		return
+	}
 	l.out.write(u.lastID.Add(1), func(n int) []byte {
 		text := fmt.Sprintf("crash %s %d to %s.", u.name, n, l.to)
-		body, err := client.TextBody(u.name, l.to, text, nil)
-		if l.domain == msync.GroupDomain {
-			body, err = client.GroupTextBody(u.name, l.to, text)
-		}
+		body, err := l.body(u.name, text)
 		if err != nil {
 			panic(err) // the text is ours
 		}
 		return body
 	})
 	u.nudge()
+}
+
+// body makes the body of a text.
+func (l *line) body(from, text string) ([]byte, error) {
+	switch {
+	case l.view != nil:
+		return client.RoomTextBody(from, l.to, text)
+	case l.domain == msync.GroupDomain:
+		return client.GroupTextBody(from, l.to, text)
+	default:
+		return client.TextBody(from, l.to, text, nil)
+	}
+}
+
+// outgoing makes what is sent of a message.
+func (l *line) outgoing(w *waiting) (msync.Outgoing, error) {
+	if l.view == nil {
+		return msync.Outgoing{ID: w.id, To: l.to, ToDomain: l.domain, Payload: w.payload, NS: msync.Meta_CHAT}, nil
+	}
+	o, err := client.RoomMessage(l.to, w.payload, conversation.PriorityNormal)
+	o.ID = w.id
+	return o, err
 }
 
 func (u *user) nudge() {
@@ -130,7 +156,8 @@ func (u *user) judge(err error) {
 func (u *user) session(ctx context.Context, session int) error {
 	dial, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	c, err := client.Dial(dial, u.ws, client.Options{
+	u.beginConnection()
+	c, err := client.Dial(dial, u.ws(), client.Options{
 		AppKey: u.app, User: u.name, Token: u.token, Resource: "crash", OnMeta: u.onMeta, Heartbeat: 2 * time.Second,
 	})
 	if err != nil {
@@ -140,7 +167,11 @@ func (u *user) session(ctx context.Context, session int) error {
 	defer func() {
 		_ = c.Cut()
 		<-c.Done() // every callback has run
+		u.endConnection(c)
 	}()
+	if err := u.joinRooms(dial, c); err != nil {
+		return err
+	}
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -173,8 +204,11 @@ func (u *user) flush(ctx context.Context, c *client.Client, session int) error {
 				continue
 			}
 			sent = true
-			o := msync.Outgoing{ID: w.id, To: l.to, ToDomain: l.domain, Payload: w.payload, NS: msync.Meta_CHAT}
-			_, err := c.SendAsync(context.WithoutCancel(ctx), o, func(a client.Ack, err error) { u.onAnswer(l, w.n, &a, err) })
+			o, err := l.outgoing(&w)
+			if err != nil {
+				return err
+			}
+			_, err = c.SendAsync(context.WithoutCancel(ctx), o, func(a client.Ack, err error) { u.onAnswer(l, w.n, &a, err) })
 			if err != nil {
 				return err
 			}
@@ -212,10 +246,14 @@ func parseText(body []byte) (from name, to string, ok bool) {
 // onMeta is called for each entry that the client's own filter, which ends with its session, lets through.
 func (u *user) onMeta(d client.Delivery) {
 	if d.Meta.NS == msync.Meta_MUC {
-		return // news of a group itself, which nobody here writes
+		return // news of a group or room itself, which nobody here writes
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if l := u.roomOf(&d); l != nil {
+		u.onShown(l, &d)
+		return
+	}
 	if slices.Contains(u.seen, d.Meta.ID) {
 		u.repeats++
 		return
@@ -250,5 +288,8 @@ func (u *user) line(d *client.Delivery, author, to string) *line {
 func (u *user) arrived(l *line) []arrival {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if l.view != nil {
+		return l.view.all()
+	}
 	return slices.Clone(l.inbox)
 }

@@ -10,9 +10,10 @@ import (
 // side is what one user of a conversation wrote, got and finds in history.
 type side struct {
 	user    string
-	fates   []fate    // of what this user wrote
-	inbox   []arrival // of what the others wrote, in order
-	history []arrival // all, oldest first
+	fates   []fate      // of what this user wrote
+	inbox   []arrival   // of what the others wrote, in order; of a room: when it was first shown
+	history []arrival   // all, oldest first
+	shown   [][]arrival // of a room: what each connection was shown, own messages included
 }
 
 // verdict is the test's table. Every count but the first five and the last three has to be zero.
@@ -20,6 +21,7 @@ type verdict struct {
 	written, acknowledged, stored                     int
 	owed, received                                    int // acknowledged messages, over all who have to get them, and what they got
 	lost, doubled, misordered, disagreed, resurrected int
+	skipped                                           int // left out between two messages that a connection to a room was shown
 	refused, abandoned, abandonedStored               int
 	details                                           []string
 }
@@ -160,7 +162,7 @@ func (v *verdict) judgeInbox(reader *side, history []arrival) {
 
 // faults is how many counts are not as they must be.
 func (v *verdict) faults() int {
-	return v.lost + v.doubled + v.misordered + v.disagreed + v.resurrected
+	return v.lost + v.doubled + v.misordered + v.disagreed + v.resurrected + v.skipped
 }
 
 // table lays out rows of a name and a value.
@@ -186,6 +188,7 @@ func (v *verdict) rows() [][2]string {
 		{"LOST", n(v.lost)},
 		{"DOUBLED", n(v.doubled)},
 		{"OUT OF ORDER", n(v.misordered)},
+		{"LEFT OUT IN THE MIDDLE, OF ROOMS", n(v.skipped)},
 		{"HISTORIES THAT DISAGREE", n(v.disagreed)},
 		{"STORED OR RECEIVED AGAINST A REFUSAL", n(v.resurrected)},
 	}

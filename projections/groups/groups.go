@@ -1,17 +1,17 @@
-// Package groups is the read model of an app's groups: what lists of groups show of each, and the groups in the order in which they were
+// Package groups is the read model of an app's groups and rooms: what lists show of each, and groups and rooms in the order in which they were
 // made, or became public.
 //
-// Table has one row for each group, of absolute values. Lists name groups by time, in buckets of a day, and are never corrected: a line
-// counts only while the group's row bears it out (Group.Listed). Days names the days that a list has, so that paging meets no empty buckets.
+// Table has one row for each group and room, of absolute values. Lists name them by time, in buckets of a day, and are never corrected: a line
+// counts only while the row bears it out (Group.Listed). Days names the days that a list has, so that paging meets no empty buckets.
+//
+// How many view a room is not in the row: that is no event.
 package groups
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"parley/domain"
-	"parley/domain/conversation"
 	"parley/projections/runner"
 	"parley/schemas/table"
 )
@@ -23,9 +23,6 @@ const Name = "groups"
 var Kind = runner.Kind{
 	Name: Name, New: func(version int) runner.Projection { return New(version) }, Tables: []runner.Pair{Table, Lists, Days},
 }
-
-// dayT is how much T grows in a day.
-const dayT = 24 * 3600 * 1_000_000 << 12
 
 // Cells of Table: texts, then numbers of 8 bytes, big-endian.
 const (
@@ -40,7 +37,7 @@ const (
 	cells
 )
 
-// Table holds the groups.
+// Table holds the groups and rooms.
 var Table = runner.NewPair(table.Table{
 	ID:        27,
 	Name:      "groups",
@@ -57,38 +54,7 @@ var Table = runner.NewPair(table.Table{
 	},
 })
 
-// List is one of the lists of an app.
-type List uint64
-
-// Lists of an app. The numbers are stored.
-const (
-	All    List = iota + 1 // all groups, by when they were made
-	Public                 // those that anybody may find, by when that became so
-)
-
-// Lists holds the groups by time.
-var Lists = runner.NewPair(table.Table{
-	ID:   60,
-	Name: "group_lists",
-	Partition: []table.Field{
-		{Name: "app", Type: table.String},
-		{Name: "list", Type: table.Uint64},
-		{Name: "day", Type: table.Uint64},
-	},
-	Cluster: []table.Field{{Name: "since", Type: table.Uint64}, {Name: "id", Type: table.String}},
-	Cells:   []table.Field{{Name: "used", Type: table.Bytes}},
-})
-
-// Days names the days of a list.
-var Days = runner.NewPair(table.Table{
-	ID:        61,
-	Name:      "group_days",
-	Partition: []table.Field{{Name: "app", Type: table.String}, {Name: "list", Type: table.Uint64}},
-	Cluster:   []table.Field{{Name: "day", Type: table.Uint64}},
-	Cells:     []table.Field{{Name: "used", Type: table.Bytes}},
-})
-
-// Group is a row as read.
+// Group is a row as read: a group, or a room, which is never public and has no members.
 type Group struct {
 	ID          string
 	Name        string
@@ -96,17 +62,9 @@ type Group struct {
 	Public      bool
 	Created     domain.T
 	Changed     domain.T
-	Count       uint32
+	Count       uint32     // members
 	Ended       domain.Seq // its last entry; 0: it goes on
 	PublicSince domain.T
-}
-
-// Listed tells whether a line of a list is the group's: it goes on, and has been there since that event.
-func (g *Group) Listed(l List, since domain.T) bool {
-	if l == Public {
-		return g.Ended == 0 && g.Public && g.PublicSince == since
-	}
-	return g.Ended == 0 && g.Created == since
 }
 
 // Projection writes Table, Lists and Days.
@@ -129,118 +87,9 @@ func (p *Projection) Version() int { return p.version }
 // Coalesce implements runner.Coalescer: a day is written by each of its groups.
 func (p *Projection) Coalesce() bool { return true }
 
-var errNoGroup = errors.New("groups: a group's event outside a group")
-
-// Apply implements runner.Projection.
-func (p *Projection) Apply(dst []table.Write, a *domain.Accepted) ([]table.Write, error) {
-	for i := range a.Commit.Events {
-		ev := &a.Commit.Events[i]
-		cs, created, public := change(ev)
-		if cs == nil {
-			continue
-		}
-		st, ok := a.Commit.Stream.Parse()
-		if !ok || st.Kind != domain.KindGroup {
-			return dst, errNoGroup
-		}
-		dst = append(dst, table.Write{Table: p.table, Partition: p.Key(a.Commit.Stream).Partition, T: uint64(ev.T), Cells: cs})
-		if created {
-			dst = p.list(dst, st, All, ev.T)
-		}
-		if public {
-			dst = p.list(dst, st, Public, ev.T)
-		}
-	}
-	return dst, nil
-}
-
-// change says which cells of a group's row an event changes (none: nil), and on which lists it puts the group.
-func change(ev *domain.Event) (cs []table.Cell, created, public bool) {
-	switch b := ev.Body.(type) {
-	case conversation.GroupCreated:
-		cs = append(visible(nil, b.Settings.Public, ev.T),
-			text(cellName, b.Settings.Name), text(cellOwner, string(b.Owner.User)), number(cellCreated, uint64(ev.T)),
-			number(cellChanged, uint64(ev.T)), number(cellCount, 1), number(cellEnded, 0))
-		return cs, true, b.Settings.Public
-	case conversation.MembersAdded:
-		return []table.Cell{number(cellCount, uint64(b.Count))}, false, false
-	case conversation.MembersRemoved:
-		return []table.Cell{number(cellCount, uint64(b.Count))}, false, false
-	case conversation.GroupChanged:
-		cs = []table.Cell{number(cellChanged, uint64(ev.T))}
-		if b.Change.Name != nil {
-			cs = append(cs, text(cellName, *b.Change.Name))
-		}
-		if b.Change.Public != nil {
-			return visible(cs, *b.Change.Public, ev.T), false, *b.Change.Public
-		}
-		return cs, false, false
-	case conversation.OwnerChanged:
-		return []table.Cell{text(cellOwner, string(b.Owner)), number(cellChanged, uint64(ev.T))}, false, false
-	case conversation.GroupDestroyed:
-		return []table.Cell{number(cellEnded, uint64(ev.Seq)), number(cellChanged, uint64(ev.T))}, false, false
-	}
-	return nil, false, false
-}
-
-func visible(cs []table.Cell, public bool, t domain.T) []table.Cell {
-	if !public {
-		return append(cs, number(cellPublic, 0))
-	}
-	return append(cs, number(cellPublic, 1), number(cellSince, uint64(t)))
-}
-
-func text(column uint8, s string) table.Cell { return table.Cell{Column: column, Value: []byte(s)} }
-
-func number(column uint8, v uint64) table.Cell {
-	return table.Cell{Column: column, Value: binary.BigEndian.AppendUint64(nil, v)}
-}
-
-// list puts a group on a list.
-func (p *Projection) list(dst []table.Write, st domain.Stream, l List, t domain.T) []table.Write {
-	used := []table.Cell{{Column: 0, Value: []byte{1}}}
-	return append(dst,
-		table.Write{
-			Table: p.lists, Partition: p.ListPartition(st.App, l, Day(t)), Cluster: table.Key(nil).Uint64(uint64(t)).Text(st.A),
-			T: uint64(t), Cells: used,
-		},
-		table.Write{
-			Table: p.days, Partition: p.DaysPartition(st.App, l), Cluster: table.Key(nil).Uint64(Day(t)), T: uint64(t), Cells: used,
-		})
-}
-
-// Day returns the bucket of an instant: days since 2025-01-01. It is part of the stored format.
-func Day(t domain.T) uint64 { return uint64(t) / dayT }
-
-// DayStart returns the least T of a day.
-func DayStart(day uint64) uint64 { return day * dayT }
-
-// Key names the row of a group.
+// Key names the row of a group or room.
 func (p *Projection) Key(stream domain.StreamID) table.RowKey {
 	return table.RowKey{Partition: make(table.Key, 0, len(stream)+1).Text(string(stream))}
-}
-
-// DaysPartition names the partition of a list in Days.
-func (p *Projection) DaysPartition(app domain.AppID, l List) table.Key {
-	return make(table.Key, 0, len(app)+17).Text(string(app)).Uint64(uint64(l))
-}
-
-// ListPartition names the partition of a day in Lists.
-func (p *Projection) ListPartition(app domain.AppID, l List, day uint64) table.Key {
-	return p.DaysPartition(app, l).Uint64(day)
-}
-
-// Line reads a row of Lists: which group, and since when.
-func (p *Projection) Line(row table.Row) (since domain.T, id string, err error) {
-	t, rest, err := row.Cluster.CutUint64()
-	if err != nil {
-		return 0, "", fmt.Errorf("groups: read line: %w", err)
-	}
-	id, _, err = rest.CutString()
-	if err != nil {
-		return 0, "", fmt.Errorf("groups: read line: %w", err)
-	}
-	return domain.T(t), id, nil
 }
 
 // Group reads a row of Table. ok is false when there is none, or its first event is not written yet.

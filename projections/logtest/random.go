@@ -17,7 +17,8 @@ var Users = []domain.UserID{"ann", "bob", "cyd", "dan"}
 // most is who acts: two of them mostly, so that their conversation grows long.
 var most = []domain.UserID{"ann", "bob", "ann", "bob", "ann", "bob", "cyd", "dan"}
 
-// Random lets a few users live: they register and leave, write, receive, read and recall, alone and in groups, while owners change and requests repeat.
+// Random lets a few users live: they register and leave, write, receive, read and recall, alone, in groups and in rooms, while owners change and
+// requests repeat.
 func (w *World) Random(rt *rapid.T, steps int) {
 	for _, u := range Users[:2] {
 		w.Do(domain.UserStream(App, u), user.Register{UUID: "uuid-" + string(u)})
@@ -25,8 +26,12 @@ func (w *World) Random(rt *rapid.T, steps int) {
 	for range steps {
 		u := rapid.SampledFrom(most).Draw(rt, "user")
 		v := rapid.SampledFrom(most).Draw(rt, "other")
-		if rapid.IntRange(0, 2).Draw(rt, "where") == 0 {
+		switch rapid.IntRange(0, 8).Draw(rt, "where") {
+		case 0, 1, 2:
 			w.groupStep(rt, u, v)
+			continue
+		case 3, 4:
+			w.roomStep(rt, u, v)
 			continue
 		}
 		switch rapid.IntRange(0, 24).Draw(rt, "step") {

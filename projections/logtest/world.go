@@ -80,6 +80,8 @@ func rulesOf(k domain.Kind) domain.Rules {
 		return user.Rules{}
 	case domain.KindGroup:
 		return conversation.NewGroupRules(message.DefaultLimits)
+	case domain.KindRoom:
+		return conversation.NewRoomRules(message.DefaultLimits)
 	default:
 		return conversation.NewRules(message.DefaultLimits)
 	}

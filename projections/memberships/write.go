@@ -50,7 +50,7 @@ func (w *writer) apply(ev *domain.Event) error {
 		}
 		return w.set(b.User, numbers(cellShield, on))
 	case conversation.MessageSent:
-		if b.Counted && b.Own > 0 {
+		if b.Counted && b.Own > 0 { // 0: of who is no member, as everybody is in rooms
 			return w.set(b.From, numbers(cellOwn, b.Own))
 		}
 	case conversation.ConversationRead:

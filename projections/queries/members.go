@@ -101,6 +101,22 @@ func (w *memberWalk) step(ctx context.Context, n int) (more bool, err error) {
 	return len(lines) == n, nil
 }
 
+// Member returns a user's row of a group: Until tells whether the user is a member still. ok is false when the user never was one.
+func (q *Queries) Member(ctx context.Context, stream domain.StreamID, u domain.UserID) (m members.Member, ok bool, err error) {
+	p := q.members()
+	key := p.Key(stream, u)
+	rows, err := q.store.Get(ctx, members.Table.Of(p.Version()), []table.RowKey{key})
+	if err != nil {
+		return m, false, fmt.Errorf("read member: %w", err)
+	}
+	rows[0].Cluster = key.Cluster
+	m, ok, err = p.Member(rows[0])
+	if err != nil {
+		return m, false, fmt.Errorf("read member: %w", err)
+	}
+	return m, ok, nil
+}
+
 // MembersByName returns a group's members with names after a name, in the order of their names, at most limit (at most MaxNames). next is the
 // name to go on after, empty when there are no more. A page may be short without being the last.
 func (q *Queries) MembersByName(

@@ -17,6 +17,7 @@ import (
 	"parley/projections/memberships"
 	"parley/projections/messageindex"
 	"parley/projections/profiles"
+	"parley/projections/roles"
 	"parley/projections/timeline"
 	"parley/schemas/table"
 )
@@ -82,4 +83,8 @@ func (q *Queries) members() *members.Projection {
 
 func (q *Queries) groups() *groups.Projection {
 	return groups.New(q.versions.Active(groups.Name))
+}
+
+func (q *Queries) roles() *roles.Projection {
+	return roles.New(q.versions.Active(roles.Name))
 }

@@ -79,8 +79,18 @@ func (r *Runner) answered(c *Command, code domain.Code, begin time.Time) {
 		return
 	}
 	r.metrics.commands.WithLabelValues(c.reactor, string(code)).Inc()
-	if code != domain.UserNotFound {
+	if !missing(code) {
 		r.log.Warn("what follows from a commit was refused", "reactor", c.reactor, "command", c.Command.CommandName(), "code", string(code))
+	}
+}
+
+// missing tells whether a refusal says that what the command is about is not there any more.
+func missing(code domain.Code) bool {
+	switch code {
+	case domain.UserNotFound, domain.GroupNotFound, domain.RoomNotFound, domain.NotMember, domain.NotFound:
+		return true
+	default:
+		return false
 	}
 }
 

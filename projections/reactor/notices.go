@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"context"
 	"fmt"
 
 	"parley/domain"
@@ -15,7 +16,7 @@ type Notices struct{}
 func (Notices) Name() string { return "notices" }
 
 // React implements Reactor.
-func (Notices) React(dst []Command, a *domain.Accepted, causes *Causes) ([]Command, error) {
+func (Notices) React(_ context.Context, dst []Command, a *domain.Accepted, causes *Causes) ([]Command, error) {
 	for i := range a.Commit.Events {
 		switch b := a.Commit.Events[i].Body.(type) {
 		case conversation.UsersInvited:

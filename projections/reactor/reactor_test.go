@@ -130,7 +130,7 @@ func (h *house) life(tb logtest.TB, w *logtest.World, st reactor.Store, o *owner
 		o.stop = stop
 	}
 	o.mu.Unlock()
-	r := reactor.New(st, o, reactor.All(), settings(), reactor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	r := reactor.New(st, o, []reactor.Reactor{reactor.Notices{}}, settings(), reactor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	f := feed.New(w.Partition, h.log, feed.DefaultSettings(), feed.NewMetrics(prometheus.NewRegistry()))
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -318,7 +318,7 @@ func TestAGroupsEventOutsideAGroupHalts(t *testing.T) {
 	w.Append(&domain.Commit{Stream: domain.UserStream(logtest.App, "ann"), Events: []domain.Event{
 		{T: 4096, Body: conversation.UsersInvited{Users: []conversation.Person{{User: "bob", Incarnation: 1}}}},
 	}})
-	r := reactor.New(h.store, &owners{world: w}, reactor.All(), settings(), reactor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	r := reactor.New(h.store, &owners{world: w}, []reactor.Reactor{reactor.Notices{}}, settings(), reactor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	f := feed.New(w.Partition, h.log, feed.DefaultSettings(), feed.NewMetrics(prometheus.NewRegistry()))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

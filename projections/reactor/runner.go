@@ -69,24 +69,27 @@ func (r *Runner) lag(p domain.Partition) lag {
 
 // pass reacts to one batch of commits after the other.
 func (r *Runner) pass(ctx context.Context, f *feed.Feed, reader *feed.Reader, p *progress) error {
-	var commands []Command
 	lag := r.lag(f.Partition())
 	for {
 		commits, err := reader.Next(ctx, r.settings.Batch)
 		if err != nil {
 			return err
 		}
-		if commands, err = r.react(commands[:0], commits); err != nil {
-			return err
+		full := len(commits) == r.settings.Batch
+		for len(commits) > 0 {
+			commands, n, err := r.react(ctx, commits)
+			if err != nil {
+				return err
+			}
+			if err := r.issue(ctx, commands); err != nil {
+				return err
+			}
+			last := &commits[n-1]
+			p.move(fence.Reader{Next: last.Offset + 1, Term: last.Term, Index: last.Index, Prev: last.Prev})
+			lag.set(f, last)
+			commits = commits[n:]
 		}
-		if err := r.issue(ctx, commands); err != nil {
-			return err
-		}
-		clear(commands)
-		last := &commits[len(commits)-1]
-		p.move(fence.Reader{Next: last.Offset + 1, Term: last.Term, Index: last.Index, Prev: last.Prev})
-		lag.set(f, last)
-		if len(commits) < r.settings.Batch {
+		if !full {
 			if err := pause(ctx, r.settings.Linger); err != nil {
 				return err
 			}
@@ -109,22 +112,48 @@ func (r *Runner) load(ctx context.Context, partition domain.Partition) (at fence
 	}
 }
 
-// react collects what follows from the commits.
-func (r *Runner) react(dst []Command, commits []domain.Accepted) (out []Command, err error) {
-	for i := range commits {
-		a := &commits[i]
-		causes := Causes{domain.Cause{Partition: a.Partition, Offset: a.Offset}}
+// maxCommands is how many commands are collected before they are issued, those of the last commit apart.
+const maxCommands = 5000
+
+// react collects what follows from the first n commits.
+func (r *Runner) react(ctx context.Context, commits []domain.Accepted) (commands []Command, n int, err error) {
+	for n < len(commits) && len(commands) < maxCommands {
+		causes := Causes{domain.Cause{Partition: commits[n].Partition, Offset: commits[n].Offset}}
 		for _, reactor := range r.reactors {
-			n := len(dst)
-			if dst, err = reactor.React(dst, a, &causes); err != nil {
-				return nil, fmt.Errorf("%s: %w", reactor.Name(), err)
-			}
-			for j := range dst[n:] {
-				dst[n+j].reactor = reactor.Name()
+			if commands, err = r.consult(ctx, reactor, commands, &commits[n], &causes); err != nil {
+				return nil, 0, fmt.Errorf("%s: %w", reactor.Name(), err)
 			}
 		}
+		n++
 	}
-	return dst, nil
+	return commands, n, nil
+}
+
+// consult lets one reactor look at a commit, again and again while it cannot read what it needs.
+func (r *Runner) consult(ctx context.Context, reactor Reactor, dst []Command, a *domain.Accepted, causes *Causes) ([]Command, error) {
+	n := len(dst)
+	for d := r.settings.FirstPause; ; d = min(2*d, r.settings.LastPause) {
+		before := *causes
+		out, err := reactor.React(ctx, dst, a, causes)
+		if err == nil {
+			for i := range out[n:] {
+				out[n+i].reactor = reactor.Name()
+			}
+			return out, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if !errors.Is(err, errLater) {
+			return nil, err
+		}
+		*causes = before
+		r.metrics.failures.WithLabelValues("look").Inc()
+		r.log.Warn("a reactor cannot read what it needs and tries again", "reactor", reactor.Name(), "partition", a.Partition, "error", err)
+		if err := pause(ctx, d); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (l lag) set(f *feed.Feed, last *domain.Accepted) {

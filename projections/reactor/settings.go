@@ -19,7 +19,7 @@ type Settings struct {
 	CheckpointEvery time.Duration
 	// StoreTimeout bounds one try to read or write the checkpoint.
 	StoreTimeout time.Duration
-	// FirstPause and LastPause are the pauses before a command is sent again: each twice the one before.
+	// FirstPause and LastPause are the pauses before something is tried again: each twice the one before.
 	FirstPause, LastPause time.Duration
 }
 

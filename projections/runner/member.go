@@ -27,6 +27,8 @@ type member struct {
 	held    map[domain.StreamID]bool // streams in quarantine
 	trail   []trailing               // places that wait to become the checkpoint, oldest first
 	applied atomic.Uint64            // at.Index, for others
+	shown   atomic.Pointer[Place]    // at, for others
+	holds   atomic.Int64             // len(held), for others
 	ended   atomic.Bool              // a newer version is read: stop
 
 	lagSeconds, lagCommits, quarantined prometheus.Gauge
@@ -61,7 +63,7 @@ func (m *member) load(ctx context.Context, st Store) error {
 	if m.at, err = place(rows[0]); err != nil {
 		return fmt.Errorf("%s in partition %d: %w", m.projection.Name(), m.partition, err)
 	}
-	m.applied.Store(uint64(m.at.Index))
+	m.show()
 	return m.loadHeld(ctx, st)
 }
 
@@ -131,10 +133,23 @@ const trailSteps = 64
 // stored notes that the rows up to a place are in the store.
 func (m *member) stored(to Place, lag time.Duration, now time.Time) {
 	m.at = to
-	m.applied.Store(uint64(to.Index))
+	m.show()
 	if n := len(m.trail); lag > 0 && (n == 0 || now.Sub(m.trail[n-1].stored) >= lag/trailSteps) {
 		m.trail = append(m.trail, trailing{now, to})
 	}
+}
+
+// show lets others see how far the member is.
+func (m *member) show() {
+	at := m.at
+	m.shown.Store(&at)
+	m.applied.Store(uint64(at.Index))
+}
+
+// countHeld tells how many streams are in quarantine.
+func (m *member) countHeld() {
+	m.holds.Store(int64(len(m.held)))
+	m.quarantined.Set(float64(len(m.held)))
 }
 
 // lag updates the gauges; head is the index of the feed's last commit.

@@ -23,6 +23,9 @@ func (r *Runner) pass(ctx context.Context, p *part, members []*member) error {
 		if err != nil {
 			return err
 		}
+		if err := r.hold(ctx, p, members, len(commits)); err != nil {
+			return err
+		}
 		if err := r.step(ctx, p, members, b, commits); err != nil {
 			return err
 		}
@@ -83,10 +86,13 @@ func (r *Runner) step(ctx context.Context, p *part, members []*member, b *batch,
 	return nil
 }
 
+// lags tells how far the versions that are read are behind: one that is being built is, and alarms nobody.
 func (r *Runner) lags(p *part, members []*member) {
 	head, now := p.feed.HeadIndex(), time.Now()
 	for _, m := range members {
-		m.lag(head, now)
+		if m.projection.Version() == r.Active(m.projection.Name()) {
+			m.lag(head, now)
+		}
 	}
 }
 

@@ -29,24 +29,30 @@ func (m *member) hold(b *batch, a *domain.Accepted, cause error) error {
 			m.projection.Name(), m.partition, MaxQuarantined, a.Index, cause)
 	}
 	m.held[a.Commit.Stream] = true
-	m.quarantined.Set(float64(len(m.held)))
-	reason := cause.Error()
-	b.writes = append(b.writes, table.Write{
-		Table: quarantine, Partition: m.quarantinePartition(), Cluster: table.Key(nil).Text(string(a.Commit.Stream)), T: 2 * uint64(a.Index),
-		Cells: []table.Cell{
-			{Column: 0, Value: []byte{isHeld}},
-			{Column: 1, Value: binary.BigEndian.AppendUint64(nil, uint64(a.Index))},
-			{Column: 2, Value: []byte(reason[:min(len(reason), maxReason)])},
-		},
-	}, m.positionWrite(a))
+	m.countHeld()
+	b.writes = append(b.writes, m.holdWrite(a.Commit.Stream, a.Index, cause), m.positionWrite(a))
 	return nil
 }
 
+// holdWrite is the row of a stream in quarantine.
+func (m *member) holdWrite(stream domain.StreamID, index domain.Index, cause error) table.Write {
+	return table.Write{
+		Table: quarantine, Partition: m.quarantinePartition(), Cluster: table.Key(nil).Text(string(stream)), T: 2 * uint64(index),
+		Cells: []table.Cell{
+			{Column: 0, Value: []byte{isHeld}},
+			{Column: 1, Value: binary.BigEndian.AppendUint64(nil, uint64(index))},
+			{Column: 2, Value: reasonCell(cause.Error())},
+		},
+	}
+}
+
+func reasonCell(reason string) []byte { return []byte(reason[:min(len(reason), maxReason)]) }
+
 // release ends a stream's quarantine up to an index. A later hold has a higher T, a repeated earlier one a lower.
-func (m *member) release(stream domain.StreamID, last domain.Index) table.Write {
+func (m *member) release(stream domain.StreamID, last domain.Index, reason string) table.Write {
 	return table.Write{
 		Table: quarantine, Partition: m.quarantinePartition(), Cluster: table.Key(nil).Text(string(stream)), T: 2*uint64(last) + 1,
-		Cells: []table.Cell{{Column: 0, Value: []byte{isReleased}}},
+		Cells: []table.Cell{{Column: 0, Value: []byte{isReleased}}, {Column: 2, Value: reasonCell(reason)}},
 	}
 }
 
@@ -76,7 +82,7 @@ func (m *member) loadHeld(ctx context.Context, st Store) error {
 			}
 		}
 		if len(rows) < q.Limit {
-			m.quarantined.Set(float64(len(m.held)))
+			m.countHeld()
 			return nil
 		}
 		q.From = rows[len(rows)-1].Cluster.After()

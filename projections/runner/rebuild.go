@@ -79,6 +79,13 @@ func (r *Runner) Rebuilding() []string {
 // Rebuild replays the whole log of every partition named into a new version of a read model, beside the one that is read, switches to it
 // when it has caught up everywhere, and ends the old one. The old rows stay until the next rebuild. One rebuild of a read model at a time.
 func (r *Runner) Rebuild(ctx context.Context, name string, partitions []domain.Partition) error {
+	return r.RebuildAt(ctx, name, partitions, 0)
+}
+
+// RebuildAt is Rebuild at no more than so many commits a second, over all partitions, while it catches up; 0: as fast as it can.
+func (r *Runner) RebuildAt(ctx context.Context, name string, partitions []domain.Partition, perSecond int) error {
+	r.setPace(name, perSecond)
+	defer r.setPace(name, 0)
 	i := slices.IndexFunc(r.kinds, func(k Kind) bool { return k.Name == name })
 	if i < 0 {
 		return fmt.Errorf("rebuild %s: no such read model", name)

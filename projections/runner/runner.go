@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"parley/domain"
 	"parley/projections/feed"
@@ -33,7 +34,8 @@ type Runner struct {
 	mu       sync.Mutex
 	versions map[string]version
 	parts    map[domain.Partition]*part
-	opened   chan struct{} // closed and replaced when a partition starts
+	paces    map[string]*rate.Limiter // of rebuilds that are not to go as fast as they can
+	opened   chan struct{}            // closed and replaced when a partition starts
 }
 
 // New returns a runner of the kinds; it reads from the store which version of each is active.
@@ -41,6 +43,7 @@ func New(ctx context.Context, st Store, kinds []Kind, s Settings, m *Metrics, lo
 	r := &Runner{
 		store: st, kinds: kinds, settings: s, metrics: m, log: log,
 		versions: make(map[string]version), parts: make(map[domain.Partition]*part), opened: make(chan struct{}),
+		paces: make(map[string]*rate.Limiter),
 	}
 	for _, k := range kinds {
 		v, err := r.loadVersion(ctx, k.Name)

@@ -258,6 +258,7 @@ func protoEvent(ev domain.Event) *eventpb.Event {
 		}}
 	default:
 		protoGroupBody(pb, b)
+		protoRoomBody(pb, b)
 	}
 	return pb
 }

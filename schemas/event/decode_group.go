@@ -44,8 +44,7 @@ func decodeGroupBody(s *wire.Scan) (domain.Body, error) {
 	case fieldShieldSet<<3 | wire.Length:
 		return decodeShieldSet(s.B)
 	default:
-		s.Unknown()
-		return nil, s.Err
+		return decodeRoomBody(s)
 	}
 }
 
@@ -91,7 +90,7 @@ func decodeGroupCreated(b []byte) (domain.Body, error) {
 		case 1<<3 | wire.Length:
 			m.By, s.Err = decodeDoer(s.B)
 		case 2<<3 | wire.Length:
-			m.Owner, s.Err = decodePerson(s.B)
+			m.Owner = s.Person()
 		case 3<<3 | wire.Length:
 			m.Settings, s.Err = decodeSettings(s.B)
 		default:
@@ -139,28 +138,12 @@ func decodeJoiner(b []byte) (j conversation.Joiner, err error) {
 		case 2<<3 | wire.Varint:
 			j.Incarnation = domain.Incarnation(s.Uint32())
 		case 3<<3 | wire.Length:
-			span, err := decodeSpan(s.B)
-			j.Earlier, s.Err = append(j.Earlier, span), err
+			j.Earlier = append(j.Earlier, s.Span())
 		default:
 			s.Unknown()
 		}
 	}
 	return j, s.Err
-}
-
-func decodeSpan(b []byte) (span conversation.Span, err error) {
-	s := wire.NewScan("Span", b)
-	for s.Next() {
-		switch s.Tag {
-		case 1<<3 | wire.Varint:
-			span.From = domain.Seq(s.V)
-		case 2<<3 | wire.Varint:
-			span.Until = domain.Seq(s.V)
-		default:
-			s.Unknown()
-		}
-	}
-	return span, s.Err
 }
 
 func decodeMembersRemoved(b []byte) (domain.Body, error) {
@@ -252,7 +235,7 @@ func decodeJoinRequested(b []byte) (domain.Body, error) {
 	for s.Next() {
 		switch s.Tag {
 		case 1<<3 | wire.Length:
-			m.User, s.Err = decodePerson(s.B)
+			m.User = s.Person()
 		case 2<<3 | wire.Length:
 			m.Reason = s.String()
 		case 3<<3 | wire.Length:
@@ -270,7 +253,7 @@ func decodeJoinAnswered(b []byte) (domain.Body, error) {
 	for s.Next() {
 		switch s.Tag {
 		case 1<<3 | wire.Length:
-			m.User, s.Err = decodePerson(s.B)
+			m.User = s.Person()
 		case 2<<3 | wire.Length:
 			m.By, s.Err = decodeDoer(s.B)
 		case 3<<3 | wire.Varint:
@@ -292,8 +275,7 @@ func decodeUsersInvited(b []byte) (domain.Body, error) {
 	for s.Next() {
 		switch s.Tag {
 		case 1<<3 | wire.Length:
-			p, err := decodePerson(s.B)
-			m.Users, s.Err = append(m.Users, p), err
+			m.Users = append(m.Users, s.Person())
 		case 2<<3 | wire.Length:
 			m.By, s.Err = decodeDoer(s.B)
 		case 3<<3 | wire.Length:
@@ -360,46 +342,10 @@ func decodeDoer(b []byte) (d conversation.Doer, err error) {
 	return d, s.Err
 }
 
-func decodePerson(b []byte) (p conversation.Person, err error) {
-	s := wire.NewScan("Person", b)
-	for s.Next() {
-		switch s.Tag {
-		case 1<<3 | wire.Length:
-			p.User = domain.UserID(s.String())
-		case 2<<3 | wire.Varint:
-			p.Incarnation = domain.Incarnation(s.Uint32())
-		default:
-			s.Unknown()
-		}
-	}
-	return p, s.Err
-}
-
 func decodeSettings(b []byte) (g conversation.GroupSettings, err error) {
 	s := wire.NewScan("GroupSettings", b)
 	for s.Next() {
-		switch s.Tag {
-		case 1<<3 | wire.Length:
-			g.Name = s.String()
-		case 2<<3 | wire.Length:
-			g.Description = s.String()
-		case 3<<3 | wire.Length:
-			g.Avatar = s.String()
-		case 4<<3 | wire.Length:
-			g.Custom = s.String()
-		case 5<<3 | wire.Varint:
-			g.Public = s.V != 0
-		case 6<<3 | wire.Varint:
-			g.Approval = s.V != 0
-		case 7<<3 | wire.Varint:
-			g.MemberInvites = s.V != 0
-		case 8<<3 | wire.Varint:
-			g.InviteConfirm = s.V != 0
-		case 9<<3 | wire.Varint:
-			g.MaxUsers = s.Uint32()
-		default:
-			s.Unknown()
-		}
+		s.GroupSettings(1, &g)
 	}
 	return g, s.Err
 }

@@ -120,6 +120,9 @@ func appendBody(dst []byte, body domain.Body) []byte {
 		if dst, ok := appendGroupBody(dst, body); ok {
 			return dst
 		}
+		if dst, ok := appendRoomBody(dst, body); ok {
+			return dst
+		}
 		panic(fmt.Sprintf("event: %T is not in the schema", body))
 	}
 }

@@ -83,9 +83,10 @@ func appendMessageRecalled(dst []byte, b *conversation.MessageRecalled) []byte {
 func appendGroupCreated(dst []byte, b *conversation.GroupCreated) []byte {
 	dst, at := wire.Open(dst, fieldGroupCreated)
 	dst = appendDoer(dst, 1, b.By)
-	dst = appendPerson(dst, 2, b.Owner)
-	dst = appendSettings(dst, 3, &b.Settings)
-	return wire.Close(dst, at)
+	dst = wire.AppendPerson(dst, 2, b.Owner)
+	dst, inner := wire.Open(dst, 3)
+	dst = wire.AppendGroupSettings(dst, 1, &b.Settings)
+	return wire.Close(wire.Close(dst, inner), at)
 }
 
 func appendMembersAdded(dst []byte, b *conversation.MembersAdded) []byte {
@@ -107,11 +108,8 @@ func appendJoiner(dst []byte, j *conversation.Joiner) []byte {
 	dst, at := wire.Open(dst, 1)
 	dst = wire.AppendString(dst, 1, string(j.User))
 	dst = wire.AppendVarint(dst, 2, uint64(j.Incarnation))
-	for _, s := range j.Earlier {
-		var span int
-		dst, span = wire.Open(dst, 3)
-		dst = wire.AppendVarint(dst, 1, uint64(s.From))
-		dst = wire.Close(wire.AppendVarint(dst, 2, uint64(s.Until)), span)
+	for _, span := range j.Earlier {
+		dst = wire.AppendSpan(dst, 3, span)
 	}
 	return wire.Close(dst, at)
 }
@@ -138,9 +136,7 @@ func appendGroupChanged(dst []byte, b *conversation.GroupChanged) []byte {
 	dst = appendSetBool(dst, 6, c.Approval)
 	dst = appendSetBool(dst, 7, c.MemberInvites)
 	dst = appendSetBool(dst, 8, c.InviteConfirm)
-	if c.MaxUsers != nil {
-		dst = protowire.AppendVarint(protowire.AppendTag(dst, 9, protowire.VarintType), uint64(*c.MaxUsers))
-	}
+	dst = appendSetNumber(dst, 9, c.MaxUsers)
 	return wire.Close(wire.Close(dst, inner), at)
 }
 
@@ -154,14 +150,14 @@ func appendDone(dst []byte, field protowire.Number, by conversation.Doer, two, t
 
 func appendJoinRequested(dst []byte, b *conversation.JoinRequested) []byte {
 	dst, at := wire.Open(dst, fieldJoinRequested)
-	dst = appendPerson(dst, 1, b.User)
+	dst = wire.AppendPerson(dst, 1, b.User)
 	dst = wire.AppendString(dst, 2, b.Reason)
 	return wire.Close(appendUsers(dst, 3, b.Audience), at)
 }
 
 func appendJoinAnswered(dst []byte, b *conversation.JoinAnswered) []byte {
 	dst, at := wire.Open(dst, fieldJoinAnswered)
-	dst = appendPerson(dst, 1, b.User)
+	dst = wire.AppendPerson(dst, 1, b.User)
 	dst = appendDoer(dst, 2, b.By)
 	dst = wire.AppendBool(dst, 3, b.Accepted)
 	dst = wire.AppendString(dst, 4, b.Reason)
@@ -170,9 +166,7 @@ func appendJoinAnswered(dst []byte, b *conversation.JoinAnswered) []byte {
 
 func appendUsersInvited(dst []byte, b *conversation.UsersInvited) []byte {
 	dst, at := wire.Open(dst, fieldUsersInvited)
-	for _, p := range b.Users {
-		dst = appendPerson(dst, 1, p)
-	}
+	dst = wire.AppendPersons(dst, 1, b.Users)
 	dst = appendDoer(dst, 2, b.By)
 	dst = wire.AppendString(dst, 3, b.Reason)
 	return wire.Close(wire.AppendString(dst, 4, b.Name), at)
@@ -197,26 +191,6 @@ func appendDoer(dst []byte, field protowire.Number, d conversation.Doer) []byte 
 	return wire.Close(wire.AppendString(dst, 2, string(d.Resource)), at)
 }
 
-// appendPerson appends a Person, also an empty one: it may be one of several.
-func appendPerson(dst []byte, field protowire.Number, p conversation.Person) []byte {
-	dst, at := wire.Open(dst, field)
-	dst = wire.AppendString(dst, 1, string(p.User))
-	return wire.Close(wire.AppendVarint(dst, 2, uint64(p.Incarnation)), at)
-}
-
-func appendSettings(dst []byte, field protowire.Number, s *conversation.GroupSettings) []byte {
-	dst, at := wire.Open(dst, field)
-	dst = wire.AppendString(dst, 1, s.Name)
-	dst = wire.AppendString(dst, 2, s.Description)
-	dst = wire.AppendString(dst, 3, s.Avatar)
-	dst = wire.AppendString(dst, 4, s.Custom)
-	dst = wire.AppendBool(dst, 5, s.Public)
-	dst = wire.AppendBool(dst, 6, s.Approval)
-	dst = wire.AppendBool(dst, 7, s.MemberInvites)
-	dst = wire.AppendBool(dst, 8, s.InviteConfirm)
-	return wire.Close(wire.AppendVarint(dst, 9, uint64(s.MaxUsers)), at)
-}
-
 // appendUsers appends names, also empty ones.
 func appendUsers(dst []byte, field protowire.Number, users []domain.UserID) []byte {
 	for _, u := range users {
@@ -239,4 +213,12 @@ func appendSetBool(dst []byte, field protowire.Number, v *bool) []byte {
 		return dst
 	}
 	return protowire.AppendVarint(protowire.AppendTag(dst, field, protowire.VarintType), protowire.EncodeBool(*v))
+}
+
+// appendSetNumber appends a number that is set, also 0.
+func appendSetNumber(dst []byte, field protowire.Number, v *uint32) []byte {
+	if v == nil {
+		return dst
+	}
+	return protowire.AppendVarint(protowire.AppendTag(dst, field, protowire.VarintType), uint64(*v))
 }

@@ -38,7 +38,7 @@ func users(t *rapid.T, name string) (out []domain.UserID) {
 }
 
 // bodies draws an event of each kind.
-var bodies = union(chatBodies, groupBodies)
+var bodies = union(union(chatBodies, groupBodies), roomBodies)
 
 var chatBodies = map[string]func(*rapid.T) domain.Body{
 	"MemberAdded": func(t *rapid.T) domain.Body {

@@ -68,7 +68,7 @@ func MetaOfEntry(dst []byte, st domain.Stream, ev *domain.Event, form Form, meta
 	if !ok {
 		return dst, false
 	}
-	if st.Kind == domain.KindGroup {
+	if st.Kind == domain.KindGroup || st.Kind == domain.KindRoom {
 		h.To, h.ToDomain = st.A, GroupDomain
 	}
 	if dst == nil {
@@ -102,7 +102,7 @@ func (h *MetaHeader) receipt(by domain.UserID, res domain.Resource, to domain.Us
 	return body
 }
 
-// muc fills the header of an event of a group, or of a notice about one, and encodes what it says.
+// muc fills the header of an event of a group or room, or of a notice about one, and encodes what it says.
 func (h *MetaHeader) muc(st domain.Stream, ev *domain.Event, form Form) (payload []byte, ok bool) {
 	var m muc
 	switch b := ev.Body.(type) {
@@ -111,7 +111,7 @@ func (h *MetaHeader) muc(st domain.Stream, ev *domain.Event, form Form) (payload
 		h.To = st.A
 	default:
 		m, ok = mucOf(ev, form)
-		m.group = st.A
+		m.group, m.room = st.A, st.Kind == domain.KindRoom
 		if by, has := conversation.DoerOf(ev.Body); has && by.User == m.from {
 			h.FromResource = string(by.Resource)
 		}

@@ -16,7 +16,8 @@ const appName = "@ppAdmin"
 // muc is what a MUCBody says. Texts that are empty and a count of 0 are left out.
 type muc struct {
 	app     string
-	group   string
+	group   string // or room
+	room    bool
 	op      MUCBody_Operation
 	from    domain.UserID // empty: the app
 	to      []domain.UserID
@@ -25,6 +26,8 @@ type muc struct {
 	ext     []byte // of eventInfo: compact JSON
 	count   uint32 // members; clients take 0 for none said
 	members []domain.UserID
+	said    string // in a room: what the joiner says to the others
+	joined  []byte // status.chatroomInfo, compact JSON: what the joiner is told
 }
 
 func (m *muc) sender() string {
@@ -36,26 +39,33 @@ func (m *muc) sender() string {
 
 // body encodes the MUCBody.
 func (m *muc) body() []byte {
-	dst := appendJID(make([]byte, 0, 160+len(m.ext)+24*len(m.members)), 1, m.app, m.group, GroupDomain, "")
+	dst := appendJID(make([]byte, 0, 160+len(m.ext)+len(m.said)+len(m.joined)+24*len(m.members)), 1, m.app, m.group, GroupDomain, "")
 	dst = appendUint(dst, 2, uint64(m.op))
 	dst = appendJID(dst, 3, m.app, m.sender(), UserDomain, "")
 	for _, u := range m.to {
 		dst = appendJID(dst, 4, m.app, string(u), UserDomain, "")
 	}
 	dst = appendText(dst, 6, m.reason)
+	dst = appendNonZero(dst, 7, uint64(boolByte(m.room)))
+	if len(m.joined) > 0 {
+		dst = appendLen(dst, 8, 2+fieldBytes(len(m.joined)))
+		dst = appendUint(dst, 1, uint64(MUCBody_Status_OK))
+		dst = appendBytes(dst, 3, m.joined)
+	}
 	dst = appendText(dst, 11, m.name)
 	if len(m.ext) > 0 {
 		dst = appendLen(dst, 12, fieldBytes(len(m.ext)))
 		dst = appendBytes(dst, 2, m.ext)
 	}
 	dst = appendNonZero(dst, 13, uint64(m.count))
+	dst = appendText(dst, 14, m.said)
 	for _, u := range m.members {
 		dst = protowire.AppendString(protowire.AppendTag(dst, 16, protowire.BytesType), string(u))
 	}
 	return dst
 }
 
-// mucOf returns what an event of a group says to readers of a form. ok is false for events that say nothing there.
+// mucOf returns what an event of a group or room says to readers of a form. ok is false for events that say nothing there.
 func mucOf(ev *domain.Event, form Form) (m muc, ok bool) {
 	switch b := ev.Body.(type) {
 	case conversation.GroupCreated:
@@ -83,7 +93,7 @@ func mucOf(ev *domain.Event, form Form) (m muc, ok bool) {
 		}
 		return muc{op: op, from: b.User, to: one(b.Inviter), reason: b.Reason}, true
 	default:
-		return muc{}, false
+		return mucOfRoom(ev)
 	}
 }
 

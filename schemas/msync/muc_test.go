@@ -194,7 +194,7 @@ func TestMUCReadsAsWritten(t *testing.T) {
 		m := muc{
 			app: text("app"), group: text("group"), op: MUCBody_Operation(rapid.IntRange(0, 45).Draw(t, "op")),
 			from: domain.UserID(text("from")), reason: text("reason"), name: text("name"), ext: []byte(text("ext")),
-			count: uint32(rapid.Int32Range(0, 1<<30).Draw(t, "count")),
+			room: rapid.Bool().Draw(t, "room"), said: text("said"), joined: []byte(text("joined")), count: uint32(rapid.Int32Range(0, 1<<30).Draw(t, "count")),
 		}
 		for range rapid.IntRange(0, 40).Draw(t, "users") {
 			m.to, m.members = append(m.to, domain.UserID(text("to"))), append(m.members, domain.UserID(text("member")))
@@ -205,6 +205,7 @@ func TestMUCReadsAsWritten(t *testing.T) {
 		require.Equal(t, []any{m.group, m.op, m.sender(), m.reason, m.name, string(m.ext), int32(m.count)}, []any{
 			b.GetMucId().GetName(), b.GetOperation(), b.GetFrom().GetName(), b.GetReason(), b.GetMucName(), b.GetEventInfo().GetExt(), b.GetMucMemberCount(),
 		})
+		require.Equal(t, []any{m.room, m.said, string(m.joined)}, []any{b.GetIsChatroom(), b.GetExt(), b.GetStatus().GetChatroomInfo()})
 		require.Len(t, b.To, len(m.to))
 		for i := range m.to {
 			require.Equal(t, string(m.to[i]), b.To[i].GetName())

@@ -8,7 +8,7 @@ import (
 
 // RecallDraft is a recall as a REST caller describes it.
 type RecallDraft struct {
-	Chat     MessageBody_Type // of the message: CHAT or GROUPCHAT
+	Chat     MessageBody_Type // of the message: CHAT, GROUPCHAT or CHATROOM
 	From, To string
 	ID       uint64 // of the message
 	Info     string // shown to the receivers' apps; empty: none

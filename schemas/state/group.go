@@ -16,15 +16,7 @@ func appendGroupHead(dst []byte, r *conversation.GroupHead) []byte {
 	dst = appendHead(dst, &r.Head)
 	dst = wire.AppendFixed64(dst, 8, uint64(r.Created))
 	dst = wire.AppendFixed64(dst, 9, uint64(r.Modified))
-	dst = wire.AppendString(dst, 10, r.Settings.Name)
-	dst = wire.AppendString(dst, 11, r.Settings.Description)
-	dst = wire.AppendString(dst, 12, r.Settings.Avatar)
-	dst = wire.AppendString(dst, 13, r.Settings.Custom)
-	dst = wire.AppendBool(dst, 14, r.Settings.Public)
-	dst = wire.AppendBool(dst, 15, r.Settings.Approval)
-	dst = wire.AppendBool(dst, 16, r.Settings.MemberInvites)
-	dst = wire.AppendBool(dst, 17, r.Settings.InviteConfirm)
-	dst = wire.AppendVarint(dst, 18, uint64(r.Settings.MaxUsers))
+	dst = wire.AppendGroupSettings(dst, 10, &r.Settings)
 	dst = wire.AppendString(dst, 19, string(r.Owner))
 	for _, u := range r.Admins {
 		dst = protowire.AppendString(protowire.AppendTag(dst, 20, protowire.BytesType), string(u))
@@ -52,35 +44,10 @@ func decodeGroupHead(b []byte) (domain.Row, error) {
 		case 21<<3 | wire.Varint:
 			r.Count = s.Uint32()
 		default:
-			settingsField(&r.Settings, &s)
+			s.GroupSettings(10, &r.Settings)
 		}
 	}
 	return r, s.Err
-}
-
-func settingsField(r *conversation.GroupSettings, s *wire.Scan) {
-	switch s.Tag {
-	case 10<<3 | wire.Length:
-		r.Name = s.String()
-	case 11<<3 | wire.Length:
-		r.Description = s.String()
-	case 12<<3 | wire.Length:
-		r.Avatar = s.String()
-	case 13<<3 | wire.Length:
-		r.Custom = s.String()
-	case 14<<3 | wire.Varint:
-		r.Public = s.V != 0
-	case 15<<3 | wire.Varint:
-		r.Approval = s.V != 0
-	case 16<<3 | wire.Varint:
-		r.MemberInvites = s.V != 0
-	case 17<<3 | wire.Varint:
-		r.InviteConfirm = s.V != 0
-	case 18<<3 | wire.Varint:
-		r.MaxUsers = s.Uint32()
-	default:
-		s.Unknown()
-	}
 }
 
 // ask is the common shape of applications and invitations.
@@ -126,32 +93,6 @@ func decodeAsk(at string, b []byte, last uint64) (r ask, err error) {
 		}
 	}
 	return r, s.Err
-}
-
-// appendSpans appends a membership's earlier spans.
-func appendSpans(dst []byte, spans []conversation.Span) []byte {
-	for _, s := range spans {
-		var at int
-		dst, at = wire.Open(dst, 12)
-		dst = wire.AppendVarint(dst, 1, uint64(s.From))
-		dst = wire.Close(wire.AppendVarint(dst, 2, uint64(s.Until)), at)
-	}
-	return dst
-}
-
-func decodeSpan(b []byte) (span conversation.Span, err error) {
-	s := wire.NewScan("Span", b)
-	for s.Next() {
-		switch s.Tag {
-		case 1<<3 | wire.Varint:
-			span.From = domain.Seq(s.V)
-		case 2<<3 | wire.Varint:
-			span.Until = domain.Seq(s.V)
-		default:
-			s.Unknown()
-		}
-	}
-	return span, s.Err
 }
 
 func appendCauses(dst []byte, r *user.Causes) []byte {

@@ -37,6 +37,8 @@ func EncodeRow(dst []byte, row domain.Row) []byte {
 		return appendHead(dst, r)
 	case *conversation.GroupHead:
 		return appendGroupHead(dst, r)
+	case *conversation.RoomHead:
+		return appendRoomHead(dst, r)
 	case *conversation.Member:
 		return appendMember(dst, r)
 	case *conversation.Application:
@@ -77,6 +79,8 @@ func decodeRow(kind domain.Kind, id domain.PartID, b []byte) (domain.Row, error)
 		return decodeApplication(b)
 	case kind == domain.KindGroup && strings.HasPrefix(string(id), "i/"):
 		return decodeInvitation(b)
+	case kind == domain.KindRoom && id == domain.PartHead:
+		return decodeRoomHead(b)
 	case id == domain.PartHead:
 		return decodeHead(b)
 	case strings.HasPrefix(string(id), "m/"):
@@ -141,7 +145,10 @@ func appendMember(dst []byte, r *conversation.Member) []byte {
 	dst = wire.AppendVarint(dst, 9, uint64(r.Until))
 	dst = wire.AppendFixed64(dst, 10, uint64(r.Joined))
 	dst = wire.AppendBool(dst, 11, r.Shield)
-	return appendSpans(dst, r.Earlier)
+	for _, span := range r.Earlier {
+		dst = wire.AppendSpan(dst, 12, span)
+	}
+	return dst
 }
 
 func decodeMember(b []byte) (domain.Row, error) {
@@ -172,8 +179,7 @@ func decodeMember(b []byte) (domain.Row, error) {
 		case 11<<3 | wire.Varint:
 			r.Shield = s.V != 0
 		case 12<<3 | wire.Length:
-			span, err := decodeSpan(s.B)
-			r.Earlier, s.Err = append(r.Earlier, span), err
+			r.Earlier = append(r.Earlier, s.Span())
 		default:
 			s.Unknown()
 		}

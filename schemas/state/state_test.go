@@ -43,7 +43,7 @@ func drawSends(t *rapid.T) *conversation.Sends {
 
 // drawRow draws a row of each kind, with the place that it has.
 func drawRow(t *rapid.T) (domain.Kind, domain.PartID, domain.Row) {
-	switch rapid.IntRange(0, 8).Draw(t, "row") {
+	switch rapid.IntRange(0, 9).Draw(t, "row") {
 	case 0:
 		return domain.KindDirect, domain.PartHead, &conversation.Head{
 			Kind: domain.Kind(rapid.Byte().Draw(t, "kind")), Seq: domain.Seq(number(t, "seq")), N: number(t, "n"), T: domain.T(number(t, "t")),
@@ -65,6 +65,8 @@ func drawRow(t *rapid.T) (domain.Kind, domain.PartID, domain.Row) {
 			AuthEpoch: rapid.Uint32().Draw(t, "auth epoch"), Registered: domain.T(number(t, "registered")), Modified: domain.T(number(t, "modified")),
 			From: domain.Seq(number(t, "from")),
 		}
+	case 4:
+		return drawRoomHead(t)
 	default:
 		return drawGroupRow(t)
 	}
@@ -112,6 +114,8 @@ func TestUndecodable(t *testing.T) {
 		"an unknown field of a user":   {domain.KindUser, "", []byte{12 << 3, 1}},
 		"a field of a group's head":    {domain.KindDirect, "", []byte{21 << 3, 1}},
 		"a field after a group's head": {domain.KindGroup, "", []byte{22<<3&0x7f | 0x80, 1, 1}},
+		"a field after a room's head":  {domain.KindRoom, "", []byte{16<<3&0x7f | 0x80, 1, 1}},
+		"an owner cut short":           {domain.KindRoom, "", []byte{14<<3 | 2, 1, 0x0a}},
 		"an unknown field of a cause":  {domain.KindUser, "c/1", []byte{4 << 3, 1}},
 		"who invited an applicant":     {domain.KindGroup, "a/ann", []byte{6<<3 | 2, 1, 'x'}},
 		"a field of an invitation":     {domain.KindGroup, "i/ann", []byte{7 << 3, 1}},
@@ -136,6 +140,7 @@ var addGolden = flag.Bool("add-golden", false, "write golden files that are miss
 
 func TestGolden(t *testing.T) {
 	all := maps.Clone(groupGoldens)
+	maps.Copy(all, roomGoldens)
 	maps.Copy(all, map[string]goldenRow{
 		"head": {domain.KindDirect, "", &conversation.Head{
 			Kind: domain.KindDirect, Seq: 300, N: 200, T: 115_964_116_992_000_003, ShownSeq: 299, ShownT: 115_964_116_991_000_003, Closed: 1,
@@ -181,7 +186,7 @@ func FuzzDecodeRow(f *testing.F) {
 	f.Add(byte(domain.KindDirect), "", state.EncodeRow(nil, &conversation.Head{Seq: 1}))
 	f.Add(byte(domain.KindDirect), "m/ann", state.EncodeRow(nil, &conversation.Member{User: "ann"}))
 	f.Add(byte(domain.KindDirect), "s/ann/web", state.EncodeRow(nil, usualSends(20)))
-	for _, g := range groupGoldens {
+	for _, g := range append(slices.Collect(maps.Values(groupGoldens)), roomGoldens["room-head"]) {
 		f.Add(byte(g.kind), string(g.id), state.EncodeRow(nil, g.row))
 	}
 	f.Add(byte(domain.KindUser), "", state.EncodeRow(nil, &user.Head{Seq: 1}))

@@ -56,10 +56,10 @@ func (l *Log) append(ctx context.Context, p domain.Partition, b domain.Batch) (i
 func (l *Log) produce(ctx context.Context, name string, number int, p domain.Partition, b domain.Batch) (*kafkago.ProduceResponse, error) {
 	if b.Plain || !l.o.Fencing {
 		return l.client.Produce(ctx, &kafkago.ProduceRequest{
-			Topic: name, Partition: number, RequiredAcks: kafkago.RequireAll, Records: records(b),
+			Topic: name, Partition: number, RequiredAcks: kafkago.RequireAll, Records: records(b), Compression: l.codec,
 		})
 	}
-	raw, err := encode(b, hintOf(p, b))
+	raw, err := encode(b, hintOf(p, b), l.codec)
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +119,9 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encode returns the batch as RawProduce wants it, its size first.
-func encode(b domain.Batch, h hint) ([]byte, error) {
+func encode(b domain.Batch, h hint, codec kafkago.Compression) ([]byte, error) {
 	var buf bytes.Buffer
-	set := protocol.RecordSet{Version: 2, Records: records(b)}
+	set := protocol.RecordSet{Version: 2, Attributes: protocol.Attributes(codec), Records: records(b)}
 	if _, err := set.WriteTo(&buf); err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}

@@ -114,8 +114,10 @@ func TestNoAnswer(t *testing.T) {
 }
 
 // TestBrokerFences shows what brokers refuse when commits carry their hints.
-func TestBrokerFences(t *testing.T) {
-	l := openLog(t, options(cluster(t)))
+func TestBrokerFences(t *testing.T) { fences(t, openLog(t, options(cluster(t)))) }
+
+func fences(t *testing.T, l *Log) {
+	t.Helper()
 	step := func(what string, b domain.Batch, class Class, code error) {
 		t.Helper()
 		_, err := l.Append(t.Context(), 1, b)
@@ -209,7 +211,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestEncode(t *testing.T) {
-	raw, err := encode(commit(40_000, 1<<31+5, "v", "w"), hintOf(2049, commit(40_000, 1<<31+5)))
+	raw, err := encode(commit(40_000, 1<<31+5, "v", "w"), hintOf(2049, commit(40_000, 1<<31+5)), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

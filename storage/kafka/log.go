@@ -8,7 +8,6 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/sasl/plain"
 
 	"parley/domain"
 )
@@ -16,6 +15,7 @@ import (
 // Log is the log on Kafka.
 type Log struct {
 	o         Options
+	codec     kafkago.Compression
 	client    *kafkago.Client
 	transport *kafkago.Transport
 	stop      context.CancelFunc
@@ -29,37 +29,47 @@ const (
 	dialTimeout = time.Second
 )
 
-// Open connects and verifies the topics (Verify), except for Dev, which makes them when they are missing.
+// Open connects, makes topics when it may, and verifies them (Verify), except for Dev.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o = o.withDefaults()
-	l := newLog(o)
-	check := l.Verify
-	if o.Dev {
-		check = l.create
+	l, err := newLog(o)
+	if err != nil {
+		return nil, err
 	}
-	if err := check(ctx); err != nil {
+	if o.Dev || o.Create {
+		err = l.create(ctx)
+	}
+	if err == nil && !o.Dev {
+		err = l.Verify(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open kafka log: %w", err), l.Close())
 	}
 	return l, nil
 }
 
-func newLog(o Options) *Log {
+func newLog(o Options) (*Log, error) {
+	codec, err := o.codec()
+	if err != nil {
+		return nil, err
+	}
+	mechanism, err := o.mechanism()
+	if err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	l := &Log{o: o, stop: stop, metrics: newMetrics(o.Metrics)}
+	l := &Log{o: o, codec: codec, stop: stop, metrics: newMetrics(o.Metrics)}
 	l.transport = &kafkago.Transport{
-		ClientID: "parley", DialTimeout: dialTimeout, MetadataTTL: metadataTTL, TLS: o.TLS, Context: ctx,
+		ClientID: "parley", DialTimeout: dialTimeout, MetadataTTL: metadataTTL, TLS: o.TLS, SASL: mechanism, Context: ctx,
 	}
 	for _, t := range o.topics() {
 		l.transport.MetadataTopics = append(l.transport.MetadataTopics, t.name)
 	}
-	if o.User != "" {
-		l.transport.SASL = plain.Mechanism{Username: o.User, Password: o.Password}
-	}
 	l.client = &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Timeout: o.RequestTimeout, Transport: l.transport}
-	return l
+	return l, nil
 }
 
 // Close closes the connections. Appends on their way have an unknown outcome.

@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
 
 	"parley/domain"
 )
@@ -21,14 +25,20 @@ type Options struct {
 
 	// Fencing gives commits producer ids, epochs and sequences. Without it brokers neither refuse older terms nor drop repeats.
 	Fencing bool
+	// Create makes missing topics, with what Verify demands.
+	Create bool
 	// Dev makes missing topics, with one replica, and accepts settings that can lose data.
 	Dev bool
 	// Retention is how long chats and rooms must be kept at least; 0: for ever.
 	Retention time.Duration
 
-	TLS      *tls.Config
-	User     string // SASL PLAIN
-	Password string
+	// Compression of commits: none, gzip, snappy, lz4 or zstd. "": none.
+	Compression string
+
+	TLS       *tls.Config
+	Mechanism string // of SASL: Plain, Scram256 or Scram512. "": Plain
+	User      string // "": no SASL
+	Password  string
 
 	RequestTimeout time.Duration // 0: 10 s. A broker waits half of it for its replicas
 	Logger         *slog.Logger
@@ -47,6 +57,12 @@ func (o Options) Validate() error {
 	if most := int(domain.FirstNode - domain.FirstRooms); o.Rooms < 1 || o.Rooms > most {
 		problems = append(problems, fmt.Errorf("kafka: rooms has %d partitions, allowed are 1 to %d", o.Rooms, most))
 	}
+	if _, err := o.codec(); err != nil {
+		problems = append(problems, err)
+	}
+	if _, err := o.mechanism(); err != nil {
+		problems = append(problems, err)
+	}
 	if o.RequestTimeout < 0 || o.Retention < 0 {
 		problems = append(problems, errors.New("kafka: a negative duration"))
 	}
@@ -64,6 +80,41 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// Mechanisms of SASL.
+const (
+	Plain    = "plain"
+	Scram256 = "scram-sha-256"
+	Scram512 = "scram-sha-512"
+)
+
+// mechanism returns how to log in at brokers, nil for not at all.
+func (o Options) mechanism() (sasl.Mechanism, error) {
+	switch {
+	case o.User == "":
+		return nil, nil
+	case o.Mechanism == "" || o.Mechanism == Plain:
+		return plain.Mechanism{Username: o.User, Password: o.Password}, nil
+	case o.Mechanism == Scram256:
+		return scram.Mechanism(scram.SHA256, o.User, o.Password)
+	case o.Mechanism == Scram512:
+		return scram.Mechanism(scram.SHA512, o.User, o.Password)
+	default:
+		return nil, fmt.Errorf("kafka: mechanism %q is none of %s, %s, %s", o.Mechanism, Plain, Scram256, Scram512)
+	}
+}
+
+// codec returns how commits are compressed.
+func (o Options) codec() (kafkago.Compression, error) {
+	var c kafkago.Compression
+	if o.Compression == "" {
+		return c, nil
+	}
+	if err := c.UnmarshalText([]byte(o.Compression)); err != nil {
+		return c, fmt.Errorf("kafka: compression: %w", err)
+	}
+	return c, nil
 }
 
 // topic is one of the log's topics.

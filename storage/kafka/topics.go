@@ -136,13 +136,13 @@ func keep(retention time.Duration) string {
 	return fmt.Sprintf("-1 or at least %d", retention.Milliseconds())
 }
 
-// create makes the topics that are missing, as one broker can have them, and waits until they have leaders.
+// create makes the topics that are missing, for Dev as one broker can have them, and waits until they have leaders.
 func (l *Log) create(ctx context.Context) error {
 	ctx, cancel := l.limited(ctx)
 	defer cancel()
 	var configs []kafkago.TopicConfig
 	for _, t := range l.o.topics() {
-		configs = append(configs, t.config())
+		configs = append(configs, t.config(l.o.Dev))
 	}
 	res, err := l.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: configs})
 	if err != nil {
@@ -156,10 +156,15 @@ func (l *Log) create(ctx context.Context) error {
 	return l.awaitTopics(ctx)
 }
 
-func (t topic) config() kafkago.TopicConfig {
+func (t topic) config(dev bool) kafkago.TopicConfig {
 	c := kafkago.TopicConfig{Topic: t.name, NumPartitions: t.partitions, ReplicationFactor: 1}
 	set := func(name, value string) {
 		c.ConfigEntries = append(c.ConfigEntries, kafkago.ConfigEntry{ConfigName: name, ConfigValue: value})
+	}
+	if !dev {
+		c.ReplicationFactor = leastReplicas
+		set("min.insync.replicas", strconv.Itoa(leastInSync))
+		set("unclean.leader.election.enable", "false")
 	}
 	if t.compacted {
 		set("cleanup.policy", "compact")

@@ -29,7 +29,10 @@ func TestOpenVerifies(t *testing.T) {
 	if _, err := Open(t.Context(), o); err == nil {
 		t.Fatal("opened without topics")
 	}
-	admin := newLog(o.withDefaults())
+	admin, err := newLog(o.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = admin.Close() })
 	request := &kafkago.CreateTopicsRequest{}
 	for _, topic := range o.withDefaults().topics() {

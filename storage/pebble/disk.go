@@ -90,15 +90,22 @@ func (d *disk) seal() error {
 // park holds the goroutine for ever.
 func park() { select {} }
 
-// vital tells of files whose errors Pebble does not survive: write-ahead logs, the MANIFEST, and what names them.
-func vital(name string) bool {
+// vital tells of files whose errors Pebble does not survive: write-ahead logs, the MANIFEST, and what names them. Those of a checkpoint
+// lie elsewhere: when one fails, the checkpoint does, and the database goes on.
+func (d *disk) vital(name string) bool {
+	if !d.ours(name) {
+		return false
+	}
 	base := filepath.Base(name)
 	return strings.HasSuffix(base, ".log") || strings.HasPrefix(base, "MANIFEST") || strings.HasPrefix(base, "marker.")
 }
 
+// ours tells whether a file lies in the database's folder. Pebble makes no folders in it.
+func (d *disk) ours(name string) bool { return filepath.Dir(name) == filepath.Clean(d.dir) }
+
 // survive ends the database when something vital has failed, instead of telling Pebble.
 func (d *disk) survive(name string, err error) error {
-	if err != nil && vital(name) {
+	if err != nil && d.vital(name) {
 		_ = d.failure.set(err)
 		park()
 	}
@@ -111,7 +118,7 @@ func (d *disk) patiently(name string, op func() error) error {
 		park()
 	}
 	err := op()
-	if isFull(err) {
+	if isFull(err) && (name == "" || d.ours(name)) {
 		err = d.retry(op, err)
 	}
 	return d.survive(name, err)
@@ -165,7 +172,7 @@ func (d *disk) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, disk: d, name: "marker.folder"}, nil
+	return &diskFile{File: f, disk: d, name: filepath.Join(name, "marker.folder")}, nil
 }
 
 // Link implements vfs.FS.

@@ -37,7 +37,7 @@ func openDatabase(dir, name, format string, o Options, tune func(*pebble.Options
 		f.close()
 		return nil, fmt.Errorf("open %s in %s: %w", name, dir, errors.Join(err, db.disk.seal()))
 	}
-	if err := f.run(context.Background(), func() error { return db.checkFormat(format) }); err != nil {
+	if err := f.run(context.Background(), func() error { return db.checkFormat(format, o.ReadOnly) }); err != nil {
 		return nil, fmt.Errorf("open %s in %s: %w", name, dir, errors.Join(err, db.close()))
 	}
 	return db, nil
@@ -54,6 +54,7 @@ func pebbleOptions(o Options, d *disk, f *failure, cache *pebble.Cache, tune fun
 		FormatMajorVersion:          pebble.FormatWALSyncChunks,
 		Logger:                      logger{f},
 		EventListener:               f.listener(),
+		ReadOnly:                    o.ReadOnly,
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -62,9 +63,11 @@ func pebbleOptions(o Options, d *disk, f *failure, cache *pebble.Cache, tune fun
 	return opts
 }
 
-func (d *database) checkFormat(format string) error {
+func (d *database) checkFormat(format string, readOnly bool) error {
 	v, closer, err := d.Get(formatKey)
 	switch {
+	case errors.Is(err, pebble.ErrNotFound) && readOnly:
+		return fmt.Errorf("the folder is empty, wanted is %q", format)
 	case errors.Is(err, pebble.ErrNotFound):
 		return d.Set(formatKey, []byte(format), pebble.Sync)
 	case err != nil:

@@ -22,6 +22,7 @@ type Options struct {
 	Reserve       int64 // free bytes on the disk below which writes are refused; 0: 64 MiB, negative: no reserve
 	CacheBytes    int64 // block cache; 0: 64 MiB for the store, 16 MiB for the log
 	MemTableBytes int64 // 0: 16 MiB. At most four exist at once
+	ReadOnly      bool  // change nothing in the folder, which must be there; writes fail
 	Logger        *slog.Logger
 	Metrics       prometheus.Registerer // nil: none
 	FS            vfs.FS                // nil: the operating system's

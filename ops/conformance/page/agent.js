@@ -12,7 +12,7 @@
     "onVideoMessage", "onFileMessage", "onLocationMessage", "onCmdMessage", "onCustomMessage",
     "onReceivedMessage", "onDeliveredMessage", "onReadMessage", "onChannelMessage", "onRecallMessage",
     "onModifiedMessage", "onStatisticMessage", "onMultiDeviceEvent", "onOfflineMessageSyncStart",
-    "onOfflineMessageSyncFinish", "onGroupEvent",
+    "onOfflineMessageSyncFinish", "onGroupEvent", "onChatroomEvent",
   ];
 
   // text makes JSON of whatever the SDK hands out: functions are left out, circles are cut.

@@ -723,6 +723,12 @@ type Event struct {
 	//	*Event_UsersInvited
 	//	*Event_InvitationAnswered
 	//	*Event_ShieldSet
+	//	*Event_RoomCreated
+	//	*Event_RoomChanged
+	//	*Event_RoomTransferred
+	//	*Event_RoomDestroyed
+	//	*Event_UsersAllowed
+	//	*Event_UsersDisallowed
 	//	*Event_UserRegistered
 	//	*Event_UserDeleted
 	//	*Event_PasswordSet
@@ -954,6 +960,60 @@ func (x *Event) GetShieldSet() *ShieldSet {
 	return nil
 }
 
+func (x *Event) GetRoomCreated() *RoomCreated {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RoomCreated); ok {
+			return x.RoomCreated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRoomChanged() *RoomChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RoomChanged); ok {
+			return x.RoomChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRoomTransferred() *RoomTransferred {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RoomTransferred); ok {
+			return x.RoomTransferred
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRoomDestroyed() *RoomDestroyed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RoomDestroyed); ok {
+			return x.RoomDestroyed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUsersAllowed() *UsersAllowed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_UsersAllowed); ok {
+			return x.UsersAllowed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUsersDisallowed() *UsersDisallowed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_UsersDisallowed); ok {
+			return x.UsersDisallowed
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetUserRegistered() *UserRegistered {
 	if x != nil {
 		if x, ok := x.Body.(*Event_UserRegistered); ok {
@@ -1070,6 +1130,30 @@ type Event_ShieldSet struct {
 	ShieldSet *ShieldSet `protobuf:"bytes,28,opt,name=shield_set,json=shieldSet,proto3,oneof"`
 }
 
+type Event_RoomCreated struct {
+	RoomCreated *RoomCreated `protobuf:"bytes,29,opt,name=room_created,json=roomCreated,proto3,oneof"`
+}
+
+type Event_RoomChanged struct {
+	RoomChanged *RoomChanged `protobuf:"bytes,30,opt,name=room_changed,json=roomChanged,proto3,oneof"`
+}
+
+type Event_RoomTransferred struct {
+	RoomTransferred *RoomTransferred `protobuf:"bytes,31,opt,name=room_transferred,json=roomTransferred,proto3,oneof"`
+}
+
+type Event_RoomDestroyed struct {
+	RoomDestroyed *RoomDestroyed `protobuf:"bytes,32,opt,name=room_destroyed,json=roomDestroyed,proto3,oneof"`
+}
+
+type Event_UsersAllowed struct {
+	UsersAllowed *UsersAllowed `protobuf:"bytes,33,opt,name=users_allowed,json=usersAllowed,proto3,oneof"`
+}
+
+type Event_UsersDisallowed struct {
+	UsersDisallowed *UsersDisallowed `protobuf:"bytes,34,opt,name=users_disallowed,json=usersDisallowed,proto3,oneof"`
+}
+
 type Event_UserRegistered struct {
 	UserRegistered *UserRegistered `protobuf:"bytes,40,opt,name=user_registered,json=userRegistered,proto3,oneof"`
 }
@@ -1123,6 +1207,18 @@ func (*Event_UsersInvited) isEvent_Body() {}
 func (*Event_InvitationAnswered) isEvent_Body() {}
 
 func (*Event_ShieldSet) isEvent_Body() {}
+
+func (*Event_RoomCreated) isEvent_Body() {}
+
+func (*Event_RoomChanged) isEvent_Body() {}
+
+func (*Event_RoomTransferred) isEvent_Body() {}
+
+func (*Event_RoomDestroyed) isEvent_Body() {}
+
+func (*Event_UsersAllowed) isEvent_Body() {}
+
+func (*Event_UsersDisallowed) isEvent_Body() {}
 
 func (*Event_UserRegistered) isEvent_Body() {}
 
@@ -3349,6 +3445,478 @@ func (x *ShieldSet) GetOn() bool {
 	return false
 }
 
+// RoomSettings is what a room's owner may set.
+type RoomSettings struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Description   string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	Custom        string                 `protobuf:"bytes,3,opt,name=custom,proto3" json:"custom,omitempty"`
+	MaxUsers      uint32                 `protobuf:"varint,4,opt,name=max_users,json=maxUsers,proto3" json:"max_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomSettings) Reset() {
+	*x = RoomSettings{}
+	mi := &file_event_eventpb_event_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomSettings) ProtoMessage() {}
+
+func (x *RoomSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomSettings.ProtoReflect.Descriptor instead.
+func (*RoomSettings) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RoomSettings) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RoomSettings) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *RoomSettings) GetCustom() string {
+	if x != nil {
+		return x.Custom
+	}
+	return ""
+}
+
+func (x *RoomSettings) GetMaxUsers() uint32 {
+	if x != nil {
+		return x.MaxUsers
+	}
+	return 0
+}
+
+// RoomChange is what changed of a room's settings: what is absent did not.
+type RoomChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          *string                `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	Description   *string                `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	Custom        *string                `protobuf:"bytes,3,opt,name=custom,proto3,oneof" json:"custom,omitempty"`
+	MaxUsers      *uint32                `protobuf:"varint,4,opt,name=max_users,json=maxUsers,proto3,oneof" json:"max_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomChange) Reset() {
+	*x = RoomChange{}
+	mi := &file_event_eventpb_event_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomChange) ProtoMessage() {}
+
+func (x *RoomChange) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomChange.ProtoReflect.Descriptor instead.
+func (*RoomChange) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RoomChange) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *RoomChange) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *RoomChange) GetCustom() string {
+	if x != nil && x.Custom != nil {
+		return *x.Custom
+	}
+	return ""
+}
+
+func (x *RoomChange) GetMaxUsers() uint32 {
+	if x != nil && x.MaxUsers != nil {
+		return *x.MaxUsers
+	}
+	return 0
+}
+
+// RoomCreated says that a room was made.
+type RoomCreated struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Owner         *Person                `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Settings      *RoomSettings          `protobuf:"bytes,3,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomCreated) Reset() {
+	*x = RoomCreated{}
+	mi := &file_event_eventpb_event_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomCreated) ProtoMessage() {}
+
+func (x *RoomCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomCreated.ProtoReflect.Descriptor instead.
+func (*RoomCreated) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RoomCreated) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *RoomCreated) GetOwner() *Person {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *RoomCreated) GetSettings() *RoomSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// RoomChanged says which settings changed.
+type RoomChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Change        *RoomChange            `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomChanged) Reset() {
+	*x = RoomChanged{}
+	mi := &file_event_eventpb_event_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomChanged) ProtoMessage() {}
+
+func (x *RoomChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomChanged.ProtoReflect.Descriptor instead.
+func (*RoomChanged) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *RoomChanged) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *RoomChanged) GetChange() *RoomChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+// RoomTransferred says that a room has another owner.
+type RoomTransferred struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Old           *Person                `protobuf:"bytes,2,opt,name=old,proto3" json:"old,omitempty"`
+	Owner         *Person                `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomTransferred) Reset() {
+	*x = RoomTransferred{}
+	mi := &file_event_eventpb_event_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomTransferred) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomTransferred) ProtoMessage() {}
+
+func (x *RoomTransferred) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomTransferred.ProtoReflect.Descriptor instead.
+func (*RoomTransferred) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RoomTransferred) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *RoomTransferred) GetOld() *Person {
+	if x != nil {
+		return x.Old
+	}
+	return nil
+}
+
+func (x *RoomTransferred) GetOwner() *Person {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+// RoomDestroyed says that a room has ended.
+type RoomDestroyed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomDestroyed) Reset() {
+	*x = RoomDestroyed{}
+	mi := &file_event_eventpb_event_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomDestroyed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomDestroyed) ProtoMessage() {}
+
+func (x *RoomDestroyed) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomDestroyed.ProtoReflect.Descriptor instead.
+func (*RoomDestroyed) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *RoomDestroyed) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *RoomDestroyed) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// UsersAllowed says that users are on a room's allow list.
+type UsersAllowed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Users         []*Person              `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsersAllowed) Reset() {
+	*x = UsersAllowed{}
+	mi := &file_event_eventpb_event_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsersAllowed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsersAllowed) ProtoMessage() {}
+
+func (x *UsersAllowed) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsersAllowed.ProtoReflect.Descriptor instead.
+func (*UsersAllowed) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UsersAllowed) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *UsersAllowed) GetUsers() []*Person {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// UsersDisallowed says that users are no more on a room's allow list.
+type UsersDisallowed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            *Doer                  `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Users         []*Person              `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsersDisallowed) Reset() {
+	*x = UsersDisallowed{}
+	mi := &file_event_eventpb_event_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsersDisallowed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsersDisallowed) ProtoMessage() {}
+
+func (x *UsersDisallowed) ProtoReflect() protoreflect.Message {
+	mi := &file_event_eventpb_event_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsersDisallowed.ProtoReflect.Descriptor instead.
+func (*UsersDisallowed) Descriptor() ([]byte, []int) {
+	return file_event_eventpb_event_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *UsersDisallowed) GetBy() *Doer {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *UsersDisallowed) GetUsers() []*Person {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
 var File_event_eventpb_event_proto protoreflect.FileDescriptor
 
 const file_event_eventpb_event_proto_rawDesc = "" +
@@ -3386,7 +3954,7 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\f\n" +
 	"\x01t\x18\x02 \x01(\x06R\x01t\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\rR\x04from\x12\x16\n" +
-	"\x06closed\x18\x04 \x01(\x04R\x06closed\"\xce\f\n" +
+	"\x06closed\x18\x04 \x01(\x04R\x06closed\"\xef\x0f\n" +
 	"\x05Event\x12\f\n" +
 	"\x01t\x18\x01 \x01(\x06R\x01t\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12>\n" +
@@ -3411,7 +3979,13 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\rusers_invited\x18\x1a \x01(\v2\x1a.parley.event.UsersInvitedH\x00R\fusersInvited\x12S\n" +
 	"\x13invitation_answered\x18\x1b \x01(\v2 .parley.event.InvitationAnsweredH\x00R\x12invitationAnswered\x128\n" +
 	"\n" +
-	"shield_set\x18\x1c \x01(\v2\x17.parley.event.ShieldSetH\x00R\tshieldSet\x12G\n" +
+	"shield_set\x18\x1c \x01(\v2\x17.parley.event.ShieldSetH\x00R\tshieldSet\x12>\n" +
+	"\froom_created\x18\x1d \x01(\v2\x19.parley.event.RoomCreatedH\x00R\vroomCreated\x12>\n" +
+	"\froom_changed\x18\x1e \x01(\v2\x19.parley.event.RoomChangedH\x00R\vroomChanged\x12J\n" +
+	"\x10room_transferred\x18\x1f \x01(\v2\x1d.parley.event.RoomTransferredH\x00R\x0froomTransferred\x12D\n" +
+	"\x0eroom_destroyed\x18  \x01(\v2\x1b.parley.event.RoomDestroyedH\x00R\rroomDestroyed\x12A\n" +
+	"\rusers_allowed\x18! \x01(\v2\x1a.parley.event.UsersAllowedH\x00R\fusersAllowed\x12J\n" +
+	"\x10users_disallowed\x18\" \x01(\v2\x1d.parley.event.UsersDisallowedH\x00R\x0fusersDisallowed\x12G\n" +
 	"\x0fuser_registered\x18( \x01(\v2\x1c.parley.event.UserRegisteredH\x00R\x0euserRegistered\x12>\n" +
 	"\fuser_deleted\x18) \x01(\v2\x19.parley.event.UserDeletedH\x00R\vuserDeleted\x12>\n" +
 	"\fpassword_set\x18* \x01(\v2\x19.parley.event.PasswordSetH\x00R\vpasswordSet\x121\n" +
@@ -3614,7 +4188,43 @@ const file_event_eventpb_event_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\"/\n" +
 	"\tShieldSet\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
-	"\x02on\x18\x02 \x01(\bR\x02on*\x85\x02\n" +
+	"\x02on\x18\x02 \x01(\bR\x02on\"y\n" +
+	"\fRoomSettings\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x16\n" +
+	"\x06custom\x18\x03 \x01(\tR\x06custom\x12\x1b\n" +
+	"\tmax_users\x18\x04 \x01(\rR\bmaxUsers\"\xbd\x01\n" +
+	"\n" +
+	"RoomChange\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12%\n" +
+	"\vdescription\x18\x02 \x01(\tH\x01R\vdescription\x88\x01\x01\x12\x1b\n" +
+	"\x06custom\x18\x03 \x01(\tH\x02R\x06custom\x88\x01\x01\x12 \n" +
+	"\tmax_users\x18\x04 \x01(\rH\x03R\bmaxUsers\x88\x01\x01B\a\n" +
+	"\x05_nameB\x0e\n" +
+	"\f_descriptionB\t\n" +
+	"\a_customB\f\n" +
+	"\n" +
+	"_max_users\"\x95\x01\n" +
+	"\vRoomCreated\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12*\n" +
+	"\x05owner\x18\x02 \x01(\v2\x14.parley.event.PersonR\x05owner\x126\n" +
+	"\bsettings\x18\x03 \x01(\v2\x1a.parley.event.RoomSettingsR\bsettings\"c\n" +
+	"\vRoomChanged\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x120\n" +
+	"\x06change\x18\x02 \x01(\v2\x18.parley.event.RoomChangeR\x06change\"\x89\x01\n" +
+	"\x0fRoomTransferred\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12&\n" +
+	"\x03old\x18\x02 \x01(\v2\x14.parley.event.PersonR\x03old\x12*\n" +
+	"\x05owner\x18\x03 \x01(\v2\x14.parley.event.PersonR\x05owner\"G\n" +
+	"\rRoomDestroyed\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"^\n" +
+	"\fUsersAllowed\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12*\n" +
+	"\x05users\x18\x02 \x03(\v2\x14.parley.event.PersonR\x05users\"a\n" +
+	"\x0fUsersDisallowed\x12\"\n" +
+	"\x02by\x18\x01 \x01(\v2\x12.parley.event.DoerR\x02by\x12*\n" +
+	"\x05users\x18\x02 \x03(\v2\x14.parley.event.PersonR\x05users*\x85\x02\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11MESSAGE_KIND_TEXT\x10\x01\x12\x16\n" +
@@ -3655,7 +4265,7 @@ func file_event_eventpb_event_proto_rawDescGZIP() []byte {
 }
 
 var file_event_eventpb_event_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_event_eventpb_event_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_event_eventpb_event_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_event_eventpb_event_proto_goTypes = []any{
 	(MessageKind)(0),           // 0: parley.event.MessageKind
 	(NoticeKind)(0),            // 1: parley.event.NoticeKind
@@ -3697,6 +4307,14 @@ var file_event_eventpb_event_proto_goTypes = []any{
 	(*UsersInvited)(nil),       // 37: parley.event.UsersInvited
 	(*InvitationAnswered)(nil), // 38: parley.event.InvitationAnswered
 	(*ShieldSet)(nil),          // 39: parley.event.ShieldSet
+	(*RoomSettings)(nil),       // 40: parley.event.RoomSettings
+	(*RoomChange)(nil),         // 41: parley.event.RoomChange
+	(*RoomCreated)(nil),        // 42: parley.event.RoomCreated
+	(*RoomChanged)(nil),        // 43: parley.event.RoomChanged
+	(*RoomTransferred)(nil),    // 44: parley.event.RoomTransferred
+	(*RoomDestroyed)(nil),      // 45: parley.event.RoomDestroyed
+	(*UsersAllowed)(nil),       // 46: parley.event.UsersAllowed
+	(*UsersDisallowed)(nil),    // 47: parley.event.UsersDisallowed
 }
 var file_event_eventpb_event_proto_depIdxs = []int32{
 	5,  // 0: parley.event.Record.commit:type_name -> parley.event.Commit
@@ -3725,38 +4343,57 @@ var file_event_eventpb_event_proto_depIdxs = []int32{
 	37, // 23: parley.event.Event.users_invited:type_name -> parley.event.UsersInvited
 	38, // 24: parley.event.Event.invitation_answered:type_name -> parley.event.InvitationAnswered
 	39, // 25: parley.event.Event.shield_set:type_name -> parley.event.ShieldSet
-	16, // 26: parley.event.Event.user_registered:type_name -> parley.event.UserRegistered
-	17, // 27: parley.event.Event.user_deleted:type_name -> parley.event.UserDeleted
-	18, // 28: parley.event.Event.password_set:type_name -> parley.event.PasswordSet
-	19, // 29: parley.event.Event.noticed:type_name -> parley.event.Noticed
-	0,  // 30: parley.event.MessageSent.kind:type_name -> parley.event.MessageKind
-	1,  // 31: parley.event.Noticed.kind:type_name -> parley.event.NoticeKind
-	6,  // 32: parley.event.Noticed.cause:type_name -> parley.event.Cause
-	21, // 33: parley.event.GroupCreated.by:type_name -> parley.event.Doer
-	20, // 34: parley.event.GroupCreated.owner:type_name -> parley.event.Person
-	23, // 35: parley.event.GroupCreated.settings:type_name -> parley.event.GroupSettings
-	22, // 36: parley.event.Joiner.earlier:type_name -> parley.event.Span
-	27, // 37: parley.event.MembersAdded.members:type_name -> parley.event.Joiner
-	21, // 38: parley.event.MembersAdded.by:type_name -> parley.event.Doer
-	2,  // 39: parley.event.MembersAdded.how:type_name -> parley.event.JoinHow
-	21, // 40: parley.event.MembersRemoved.by:type_name -> parley.event.Doer
-	3,  // 41: parley.event.MembersRemoved.how:type_name -> parley.event.LeaveHow
-	21, // 42: parley.event.GroupDestroyed.by:type_name -> parley.event.Doer
-	21, // 43: parley.event.GroupChanged.by:type_name -> parley.event.Doer
-	24, // 44: parley.event.GroupChanged.change:type_name -> parley.event.GroupChange
-	21, // 45: parley.event.OwnerChanged.by:type_name -> parley.event.Doer
-	21, // 46: parley.event.AdminAdded.by:type_name -> parley.event.Doer
-	21, // 47: parley.event.AdminRemoved.by:type_name -> parley.event.Doer
-	20, // 48: parley.event.JoinRequested.user:type_name -> parley.event.Person
-	20, // 49: parley.event.JoinAnswered.user:type_name -> parley.event.Person
-	21, // 50: parley.event.JoinAnswered.by:type_name -> parley.event.Doer
-	20, // 51: parley.event.UsersInvited.users:type_name -> parley.event.Person
-	21, // 52: parley.event.UsersInvited.by:type_name -> parley.event.Doer
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	42, // 26: parley.event.Event.room_created:type_name -> parley.event.RoomCreated
+	43, // 27: parley.event.Event.room_changed:type_name -> parley.event.RoomChanged
+	44, // 28: parley.event.Event.room_transferred:type_name -> parley.event.RoomTransferred
+	45, // 29: parley.event.Event.room_destroyed:type_name -> parley.event.RoomDestroyed
+	46, // 30: parley.event.Event.users_allowed:type_name -> parley.event.UsersAllowed
+	47, // 31: parley.event.Event.users_disallowed:type_name -> parley.event.UsersDisallowed
+	16, // 32: parley.event.Event.user_registered:type_name -> parley.event.UserRegistered
+	17, // 33: parley.event.Event.user_deleted:type_name -> parley.event.UserDeleted
+	18, // 34: parley.event.Event.password_set:type_name -> parley.event.PasswordSet
+	19, // 35: parley.event.Event.noticed:type_name -> parley.event.Noticed
+	0,  // 36: parley.event.MessageSent.kind:type_name -> parley.event.MessageKind
+	1,  // 37: parley.event.Noticed.kind:type_name -> parley.event.NoticeKind
+	6,  // 38: parley.event.Noticed.cause:type_name -> parley.event.Cause
+	21, // 39: parley.event.GroupCreated.by:type_name -> parley.event.Doer
+	20, // 40: parley.event.GroupCreated.owner:type_name -> parley.event.Person
+	23, // 41: parley.event.GroupCreated.settings:type_name -> parley.event.GroupSettings
+	22, // 42: parley.event.Joiner.earlier:type_name -> parley.event.Span
+	27, // 43: parley.event.MembersAdded.members:type_name -> parley.event.Joiner
+	21, // 44: parley.event.MembersAdded.by:type_name -> parley.event.Doer
+	2,  // 45: parley.event.MembersAdded.how:type_name -> parley.event.JoinHow
+	21, // 46: parley.event.MembersRemoved.by:type_name -> parley.event.Doer
+	3,  // 47: parley.event.MembersRemoved.how:type_name -> parley.event.LeaveHow
+	21, // 48: parley.event.GroupDestroyed.by:type_name -> parley.event.Doer
+	21, // 49: parley.event.GroupChanged.by:type_name -> parley.event.Doer
+	24, // 50: parley.event.GroupChanged.change:type_name -> parley.event.GroupChange
+	21, // 51: parley.event.OwnerChanged.by:type_name -> parley.event.Doer
+	21, // 52: parley.event.AdminAdded.by:type_name -> parley.event.Doer
+	21, // 53: parley.event.AdminRemoved.by:type_name -> parley.event.Doer
+	20, // 54: parley.event.JoinRequested.user:type_name -> parley.event.Person
+	20, // 55: parley.event.JoinAnswered.user:type_name -> parley.event.Person
+	21, // 56: parley.event.JoinAnswered.by:type_name -> parley.event.Doer
+	20, // 57: parley.event.UsersInvited.users:type_name -> parley.event.Person
+	21, // 58: parley.event.UsersInvited.by:type_name -> parley.event.Doer
+	21, // 59: parley.event.RoomCreated.by:type_name -> parley.event.Doer
+	20, // 60: parley.event.RoomCreated.owner:type_name -> parley.event.Person
+	40, // 61: parley.event.RoomCreated.settings:type_name -> parley.event.RoomSettings
+	21, // 62: parley.event.RoomChanged.by:type_name -> parley.event.Doer
+	41, // 63: parley.event.RoomChanged.change:type_name -> parley.event.RoomChange
+	21, // 64: parley.event.RoomTransferred.by:type_name -> parley.event.Doer
+	20, // 65: parley.event.RoomTransferred.old:type_name -> parley.event.Person
+	20, // 66: parley.event.RoomTransferred.owner:type_name -> parley.event.Person
+	21, // 67: parley.event.RoomDestroyed.by:type_name -> parley.event.Doer
+	21, // 68: parley.event.UsersAllowed.by:type_name -> parley.event.Doer
+	20, // 69: parley.event.UsersAllowed.users:type_name -> parley.event.Person
+	21, // 70: parley.event.UsersDisallowed.by:type_name -> parley.event.Doer
+	20, // 71: parley.event.UsersDisallowed.users:type_name -> parley.event.Person
+	72, // [72:72] is the sub-list for method output_type
+	72, // [72:72] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_event_eventpb_event_proto_init() }
@@ -3790,19 +4427,26 @@ func file_event_eventpb_event_proto_init() {
 		(*Event_UsersInvited)(nil),
 		(*Event_InvitationAnswered)(nil),
 		(*Event_ShieldSet)(nil),
+		(*Event_RoomCreated)(nil),
+		(*Event_RoomChanged)(nil),
+		(*Event_RoomTransferred)(nil),
+		(*Event_RoomDestroyed)(nil),
+		(*Event_UsersAllowed)(nil),
+		(*Event_UsersDisallowed)(nil),
 		(*Event_UserRegistered)(nil),
 		(*Event_UserDeleted)(nil),
 		(*Event_PasswordSet)(nil),
 		(*Event_Noticed)(nil),
 	}
 	file_event_eventpb_event_proto_msgTypes[20].OneofWrappers = []any{}
+	file_event_eventpb_event_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_eventpb_event_proto_rawDesc), len(file_event_eventpb_event_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   36,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,72 @@
+package lease
+
+import "parley/domain"
+
+// SetStays says whether a user is on a room's allow list. When it is no more and no device views the room, the lease runs from now.
+func (l *Leases) SetStays(id Room, who domain.UserID, stays bool) {
+	now := l.micro()
+	l.each(id, who, func(b *bucket, le *lease) {
+		le.room.mu.Lock()
+		owner := le.room.owner == who
+		le.room.mu.Unlock()
+		l.setStays(b, le, stays || owner, now)
+	})
+}
+
+func (l *Leases) setStays(b *bucket, le *lease, stays bool, now int64) {
+	if le.stays && !stays && le.idle != 0 {
+		le.idle, le.anyone = now, true // its devices may be forgotten
+	}
+	le.stays = stays
+	l.changed(b, le)
+}
+
+// SetOwner says who owns a room from now on. The old owner stays no more without devices: when it is on the allow list, SetStays says so
+// after this. Every row of the room is written anew, since they name the owner.
+func (l *Leases) SetOwner(id Room, owner domain.UserID) {
+	now := l.micro()
+	r := l.room(id)
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	old := r.owner
+	r.owner, r.sure = owner, true
+	viewers := r.names(nil)
+	r.mu.Unlock()
+	for _, who := range viewers {
+		l.each(id, who, func(b *bucket, le *lease) {
+			l.setStays(b, le, who == owner || le.stays && who != old, now)
+		})
+	}
+}
+
+// End ends all leases of a room that is destroyed. The Sink is not told: who viewed the room learns it from the log. Joins that are under
+// way are refused.
+func (l *Leases) End(id Room) {
+	r := l.lockRoom(id)
+	again := r.ended != 0
+	r.ended = l.micro()
+	viewers := r.names(nil)
+	r.mu.Unlock()
+	for _, who := range viewers {
+		l.each(id, who, func(b *bucket, le *lease) { l.end(b, le, ended) })
+	}
+	if again {
+		return
+	}
+	l.endedMu.Lock()
+	defer l.endedMu.Unlock()
+	l.ended = append(l.ended, r)
+}
+
+// names returns the viewers that take accepts, all when it is nil, in no order. The room is locked.
+func (r *room) names(take func(domain.UserID) bool) []domain.UserID {
+	out := make([]domain.UserID, 0, len(r.viewers))
+	for who := range r.viewers {
+		if take == nil || take(who) {
+			out = append(out, who)
+		}
+	}
+	return out
+}

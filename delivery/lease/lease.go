@@ -1,0 +1,137 @@
+// Package lease keeps who views which room: leases of (room, user, devices), in memory, with rows behind them.
+//
+// A lease begins with a join and ends when the user leaves, is removed, or has had no device in the room for Settings.Keep; those on the
+// room's allow list and its owner stay without devices. What must hold:
+//
+//   - A user counts once in a room, however many devices view it. The owner counts whether it views or not.
+//   - The Sink hears of a room's comings and goings in the order in which they happened, outside all locks.
+//   - No call but Load and Run waits for the store. What is not written waits in memory, bounded by the leases there are and the rows there
+//     were; it is tried again.
+//   - Rows are written in the order of their write timestamps, which only grow: a late write never brings back a lease that has ended.
+//   - After a kill leases are as they were at most WriteEvery (and a write) before; whoever viewed then does so until the last heartbeat + Keep.
+//
+// Locks: a user's bucket first (or endedMu), then the room; the table of rooms last. A bucket guards its users and all that is in their leases, a room
+// its set of viewers, its owner and what its Sink is to be told.
+package lease
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/domain"
+	"parley/schemas/table"
+)
+
+// Room is the stream of a room (domain.RoomStream).
+type Room = domain.StreamID
+
+// Join says who is to view which room.
+type Join struct {
+	App         domain.AppID
+	User        domain.UserID
+	Incarnation domain.Incarnation
+	Device      domain.Resource // "": none is there (added over REST); the lease is limited in time until a device logs in
+	Room        Room
+	Ext         string        // shown to the others; may be empty
+	Owner       domain.UserID // of the room
+	MaxUsers    int           // viewers besides the owner; 0: no bound
+	Stays       bool          // on the allow list: the lease outlasts its devices, as the owner's does
+}
+
+// Lease is one user's lease of a room, as it was when it was read.
+type Lease struct {
+	Room        Room
+	User        domain.UserID
+	Incarnation domain.Incarnation
+	Devices     []domain.Resource // that view the room now
+	Ext         string
+	Joined      time.Time
+	Until       time.Time // zero: viewed now, or stays
+}
+
+// Resumed is a room that a device goes on viewing.
+type Resumed struct {
+	Room  Room
+	Seen  domain.Seq // the last entry that the device was shown; 0: not known
+	After domain.T   // entries above it may have been missed; what is to be shown when Seen is not known
+	Open  bool       // the device has another socket that views the room now: nothing is known to be missed, Seen and After are 0
+}
+
+// Sink is told who comes and goes, outside all locks and in order per room. It must not block: who waits for it is whoever joins.
+type Sink interface {
+	// Came tells that a user has begun to view.
+	Came(room Room, who domain.UserID, ext string, count int)
+	// Went tells that a user has left, was removed, or that its lease ran out.
+	Went(room Room, who domain.UserID, count int)
+}
+
+// Store keeps the rows.
+type Store interface {
+	Write(ctx context.Context, writes []table.Write) error
+	Scan(ctx context.Context, q table.Query) ([]table.Row, error)
+	// Sync returns when all that was written before survives the process and the machine.
+	Sync(ctx context.Context) error
+}
+
+// Config is what Leases need.
+type Config struct {
+	Store      Store
+	Settings   Settings
+	Node       string           // the node's name in the rows; "": "0"
+	Sink       Sink             // nil: nobody is told
+	Now        func() time.Time // nil: time.Now
+	Logger     *slog.Logger     // nil: none
+	Registerer prometheus.Registerer
+}
+
+// Leases are all leases of a node. Use New.
+type Leases struct {
+	store    Store
+	settings Settings
+	node     string
+	sink     Sink
+	now      func() time.Time
+	logger   *slog.Logger
+	metrics  *metrics
+
+	buckets [Buckets]bucket
+	rooms   [roomShards]roomShard
+
+	endedMu sync.Mutex
+	ended   []*room // the last minute's, the first that ended first
+
+	waiting atomic.Int64 // users whose rows are to be written
+	writer  writer       // of the goroutine that writes
+}
+
+// New makes Leases that know of nothing yet: Load comes next.
+func New(c Config) *Leases {
+	l := &Leases{store: c.Store, settings: c.Settings, node: c.Node, sink: c.Sink, now: c.Now, logger: c.Logger}
+	if l.node == "" {
+		l.node = "0"
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	l.metrics = newMetrics(c.Registerer)
+	for i := range l.buckets {
+		l.buckets[i].users = make(map[userKey]*user)
+	}
+	for i := range l.rooms {
+		l.rooms[i].all = make(map[Room]*room)
+	}
+	return l
+}
+
+func (l *Leases) micro() int64 { return l.now().UnixMicro() }
