@@ -17,8 +17,8 @@ type quiet struct {
 }
 
 const (
-	quietEvery    = 3 * time.Second
-	quietBytes    = 16 << 20 // allocated since the last look: more is traffic
+	quietEvery    = 2 * time.Second
+	quietBytes    = 10 << 20 // allocated since the last look: more is traffic
 	quietSessions = 200      // fewer are not worth the work
 	quietPart     = 20       // nor is a smaller part of them than one in so many
 )

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"time"
 
@@ -163,9 +162,7 @@ func (s *session) recipient(m *msync.MetaView) (conversation.Recipient, *domain.
 		return conversation.Recipient{}, domain.Refuse(domain.UserNotFound, "")
 	}
 	to := conversation.Recipient{User: name, Resource: domain.Resource(m.To.Resource)}
-	ctx, cancel := context.WithTimeout(context.Background(), s.gw.cfg.Settings.LoginTimeout)
-	defer cancel()
-	account, err := s.gw.account(ctx, s.key.App, name)
+	account, err := s.gw.peer(s.key.App, name)
 	if err != nil {
 		return to, domain.Fail(domain.Busy, err)
 	}
@@ -257,7 +254,7 @@ func (s *session) answer(up *upward, r domain.Result, metas ...[]byte) {
 		outcome = string(code)
 	}
 	if up.command != "" {
-		s.gw.metrics.commands.WithLabelValues(up.command, outcome).Inc()
+		s.gw.metrics.command(up.command, outcome).Inc()
 		s.gw.metrics.ack.Observe(now.Sub(up.begin).Seconds())
 	}
 	if code == domain.Unknown {

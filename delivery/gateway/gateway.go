@@ -41,6 +41,8 @@ import (
 // Owners takes commands to the owners of their streams, and reads acknowledged state there.
 type Owners interface {
 	Submit(r domain.Request)
+	// Warm returns the acknowledged head row of a stream when it is at hand, nil when there is none; ok tells. It never waits.
+	Warm(id domain.StreamID) (head domain.Row, ok bool)
 	// Heads returns the acknowledged head rows in the order of the ids, nil where there is none.
 	Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error)
 }

@@ -127,6 +127,17 @@ func (g *Gateway) account(ctx context.Context, app domain.AppID, u domain.UserID
 	return head, nil
 }
 
+// peer reads the account of one who is written to. It is asked for with every message, and is nearly always at hand.
+func (g *Gateway) peer(app domain.AppID, u domain.UserID) (*user.Head, error) {
+	if row, ok := g.cfg.Owners.Warm(domain.UserStream(app, u)); ok {
+		head, _ := row.(*user.Head)
+		return head, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Settings.LoginTimeout)
+	defer cancel()
+	return g.account(ctx, app, u)
+}
+
 // attach makes the session known: what is routed from now on reaches it.
 func (s *session) attach(h *msync.Hello, account *user.Head) {
 	s.key = directory.Key{App: domain.AppID(h.AppKey), User: domain.UserID(h.User)}

@@ -16,6 +16,7 @@ type metrics struct {
 	login    prometheus.Histogram
 	closes   *prometheus.CounterVec
 	commands *prometheus.CounterVec
+	accepted map[string]prometheus.Counter // children of commands, by name, with the outcome ok
 	ack      prometheus.Histogram
 	latency  prometheus.Histogram
 	behind   *prometheus.CounterVec
@@ -96,6 +97,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// command returns the counter of commands of a name with an outcome.
+func (m *metrics) command(name, outcome string) prometheus.Counter {
+	if c := m.accepted[name]; c != nil && outcome == "ok" {
+		return c
+	}
+	return m.commands.WithLabelValues(name, outcome)
+}
+
 // known makes the children of all reasons there are, so that they are 0, and not absent, before the first of each: rates and alerts need that.
 func (m *metrics) known() {
 	for _, r := range closeReasons {
@@ -110,9 +119,11 @@ func (m *metrics) known() {
 	for _, r := range []string{"gap", "window", "not_pulled"} {
 		m.behind.WithLabelValues(r)
 	}
+	m.accepted = make(map[string]prometheus.Counter)
 	for _, command := range []string{"SendMessage", "MarkDelivered", "MarkRead", "ReadConversation"} {
 		for _, outcome := range []domain.Code{"ok", domain.Unknown, domain.Busy, domain.Stopping, domain.Internal, domain.RateLimited} {
 			m.commands.WithLabelValues(command, string(outcome))
 		}
+		m.accepted[command] = m.commands.WithLabelValues(command, "ok")
 	}
 }

@@ -118,16 +118,40 @@ func newSession(g *Gateway) *session {
 	return s
 }
 
-// run waits for bytes until the socket ends, and has them handled. Under TLS, where nobody knows whether a read would wait, it stays with
-// its first reader.
+// run waits for bytes until the socket ends, and has them handled: by a reader, or by itself while the client sends one frame after the other.
+// Under TLS, where nobody knows whether a read would wait, it stays with its first reader.
 func (s *session) run() {
-	for more := true; more; more = <-s.handled {
+	var busy streak
+	for more := true; more; {
 		if s.in.raw != nil {
 			s.in.await()
 		}
+		if busy.add(s.gw.cfg.Now().UnixMilli() - s.lastRead.Load()) {
+			more = s.handleFrames()
+			continue
+		}
 		s.gw.readers.handle(s)
+		more = <-s.handled
 	}
 	s.gw.wg.Done()
+}
+
+// streak counts the frames of a client that came soon after one another. In a long one the goroutine that waits for bytes handles them, too:
+// that saves two switches a frame and costs a stack that has grown, which the garbage collector takes back when the streak is over.
+type streak int
+
+const (
+	streakGap  = 500 // ms between two frames that ends it
+	streakLong = 16
+)
+
+// add counts a frame that comes after a pause of some ms, and tells whether the streak is long.
+func (k *streak) add(pause int64) bool {
+	if pause > streakGap {
+		*k = 0
+	}
+	*k++
+	return *k > streakLong
 }
 
 // handleFrames handles the client's frames one after the other while there are any; false means that the session has ended.

@@ -30,6 +30,15 @@ func (o *Owners) Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row
 	return out, nil
 }
 
+// Warm returns the acknowledged head row of a stream when it is at hand: ok tells. It never waits. The row must not be changed.
+func (o *Owners) Warm(id domain.StreamID) (head domain.Row, ok bool) {
+	s, err := o.shard(id)
+	if err != nil {
+		return nil, false
+	}
+	return s.Warm(id)
+}
+
 // ask is what one owner is asked.
 type ask struct {
 	shard *shard.Shard

@@ -66,7 +66,7 @@ type Settings struct {
 	TailCommits   int           // commits after the checkpoint (200,000)
 	TailBytes     int           // and their bytes in the log (128 MiB)
 	CacheRows     int           // rows in memory (200,000); more while they are not in the store
-	FlushEvery    time.Duration // (200 ms)
+	FlushEvery    time.Duration // (1 s)
 	FlushRows     int           // rows in one write to the store (4,096)
 	FlushTimeout  time.Duration // (10 s)
 	CheckpointLag time.Duration // how far checkpoints trail the rows (0); 10 s on a store whose acknowledged writes can be lost
@@ -90,7 +90,7 @@ func (s Settings) withDefaults() Settings {
 	def(&s.TailCommits, 200_000)
 	def(&s.TailBytes, 128<<20)
 	def(&s.CacheRows, 200_000)
-	def(&s.FlushEvery, 200*time.Millisecond)
+	def(&s.FlushEvery, time.Second)
 	def(&s.FlushRows, 4096)
 	def(&s.FlushTimeout, 10*time.Second)
 	def(&s.LoadRows, 1024)

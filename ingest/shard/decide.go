@@ -205,35 +205,40 @@ func firstEntry(d domain.Decision, events []domain.Event) domain.Result {
 	return domain.Result{T: events[0].T, Repeat: d.Repeat}
 }
 
-// touched tells whether all rows that the events change are loaded, and the highest asof among them.
+// touch is a row that an event changes.
+type touch struct {
+	row   *row
+	event int
+}
+
+// touched tells whether all rows that the events change are loaded, and the highest asof among them. It notes them in touching.
 func (s *Shard) touched(st *stream, events []domain.Event) (there bool, floor domain.T, err *domain.Error) {
 	floor = s.lastT
+	s.touching = s.touching[:0]
 	for i := range events {
 		s.touches = st.rules.Touches(s.touches[:0], st.parsed, &events[i])
 		if there, err := s.loaded(st, s.touches); err != nil || !there {
 			return false, 0, err
 		}
 		for _, id := range s.touches {
-			floor = max(floor, st.row(id).spec.asof)
+			r := st.row(id)
+			floor = max(floor, r.spec.asof)
+			s.touching = append(s.touching, touch{r, i})
 		}
 	}
 	return true, floor, nil
 }
 
-// apply makes the speculative versions of the rows that the commit changes.
+// apply makes the speculative versions of the rows that touched has noted.
 func (s *Shard) apply(b *batch, st *stream, events []domain.Event) {
 	from := len(b.changes)
-	for i := range events {
-		ev := &events[i]
-		s.touches = st.rules.Touches(s.touches[:0], st.parsed, ev)
-		for _, id := range s.touches {
-			r := st.row(id)
-			if ev.T <= r.spec.asof {
-				continue
-			}
-			r.spec = &version{row: st.rules.Evolve(st.parsed, id, r.spec.row, ev), asof: ev.T}
-			b.changes = append(b.changes, change{r, r.spec})
+	for _, t := range s.touching {
+		ev, r := &events[t.event], t.row
+		if ev.T <= r.spec.asof {
+			continue
 		}
+		r.spec = &version{row: st.rules.Evolve(st.parsed, r.part, r.spec.row, ev), asof: ev.T}
+		b.changes = append(b.changes, change{r, r.spec})
 	}
 	b.upto = append(b.upto, len(b.changes))
 	e := b.entries[len(b.entries)-1]

@@ -63,11 +63,12 @@ type Shard struct {
 	flushedAt  domain.Position
 
 	// Scratch space.
-	view    view
-	needs   []domain.PartID
-	touches []domain.PartID
-	inbox   []*pending
-	asked   []*read
+	view     view
+	needs    []domain.PartID
+	touches  []domain.PartID
+	touching []touch // by the commit that is being decided
+	inbox    []*pending
+	asked    []*read
 
 	// Work beside the loop.
 	work         sync.WaitGroup

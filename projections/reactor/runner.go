@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"parley/domain"
 	"parley/domain/fence"
 	"parley/projections/feed"
@@ -57,13 +59,23 @@ func (r *Runner) run(ctx context.Context, f *feed.Feed) error {
 	return r.pass(ctx, f, f.Reader(at), p)
 }
 
+// lag is where one partition shows how late its reactors are.
+type lag struct{ commits, seconds prometheus.Gauge }
+
+func (r *Runner) lag(p domain.Partition) lag {
+	name := strconv.Itoa(int(p))
+	return lag{r.metrics.lagCommits.WithLabelValues(name), r.metrics.lagSeconds.WithLabelValues(name)}
+}
+
 // pass reacts to one batch of commits after the other.
 func (r *Runner) pass(ctx context.Context, f *feed.Feed, reader *feed.Reader, p *progress) error {
+	lag := r.lag(f.Partition())
 	for {
 		commits, err := reader.Next(ctx, r.settings.Batch)
 		if err != nil {
 			return err
 		}
+		full := len(commits) == r.settings.Batch
 		for len(commits) > 0 {
 			commands, n, err := r.react(ctx, commits)
 			if err != nil {
@@ -74,8 +86,13 @@ func (r *Runner) pass(ctx context.Context, f *feed.Feed, reader *feed.Reader, p 
 			}
 			last := &commits[n-1]
 			p.move(fence.Reader{Next: last.Offset + 1, Term: last.Term, Index: last.Index, Prev: last.Prev})
-			r.lag(f, last)
+			lag.set(f, last)
 			commits = commits[n:]
+		}
+		if !full {
+			if err := pause(ctx, r.settings.Linger); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -139,13 +156,12 @@ func (r *Runner) consult(ctx context.Context, reactor Reactor, dst []Command, a 
 	}
 }
 
-func (r *Runner) lag(f *feed.Feed, last *domain.Accepted) {
-	name := strconv.Itoa(int(f.Partition()))
+func (l lag) set(f *feed.Feed, last *domain.Accepted) {
 	behind := max(0, int64(f.HeadIndex())-int64(last.Index))
-	r.metrics.lagCommits.WithLabelValues(name).Set(float64(behind))
+	l.commits.Set(float64(behind))
 	seconds := 0.0
 	if behind > 0 {
 		seconds = max(0, time.Since(last.Commit.LastT().Time()).Seconds())
 	}
-	r.metrics.lagSeconds.WithLabelValues(name).Set(seconds)
+	l.seconds.Set(seconds)
 }

@@ -10,6 +10,9 @@ import (
 type Settings struct {
 	// Batch is the most commits whose commands are issued together.
 	Batch int
+	// Linger is how long a pass rests after a batch that was not full, so that a busy partition wakes its reactors less often. The first commit
+	// after a quiet time is reacted to at once.
+	Linger time.Duration
 	// Streams is the most streams of one partition's commands that wait for answers at once.
 	Streams int
 	// CheckpointEvery is how long after progress the checkpoint is written.
@@ -23,7 +26,7 @@ type Settings struct {
 // DefaultSettings suit one node.
 func DefaultSettings() Settings {
 	return Settings{
-		Batch: 500, Streams: 64, CheckpointEvery: time.Second, StoreTimeout: 10 * time.Second,
+		Batch: 500, Linger: 5 * time.Millisecond, Streams: 64, CheckpointEvery: time.Second, StoreTimeout: 10 * time.Second,
 		FirstPause: 20 * time.Millisecond, LastPause: 2 * time.Second,
 	}
 }
@@ -33,6 +36,9 @@ func (s Settings) Validate() error {
 	var errs []error
 	if s.Batch < 1 || s.Batch > 10000 {
 		errs = append(errs, fmt.Errorf("reactor.batch is %d, must be 1 to 10000", s.Batch))
+	}
+	if s.Linger < 0 || s.Linger > time.Second {
+		errs = append(errs, fmt.Errorf("reactor.linger is %s, must be 0 to 1s", s.Linger))
 	}
 	if s.Streams < 1 || s.Streams > 1024 {
 		errs = append(errs, fmt.Errorf("reactor.streams is %d, must be 1 to 1024", s.Streams))

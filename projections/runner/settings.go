@@ -27,7 +27,7 @@ type Settings struct {
 
 // DefaultSettings are for the embedded store.
 func DefaultSettings() Settings {
-	return Settings{Batch: 1000, Linger: 20 * time.Millisecond, WaitAtMost: 500 * time.Millisecond, WriteTimeout: 10 * time.Second}
+	return Settings{Batch: 1000, Linger: 50 * time.Millisecond, WaitAtMost: 500 * time.Millisecond, WriteTimeout: 10 * time.Second}
 }
 
 // Validate reports every problem at once.

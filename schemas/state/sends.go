@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"parley/domain"
 	"parley/domain/conversation"
@@ -25,7 +26,7 @@ func appendSends(dst []byte, r *conversation.Sends) []byte {
 	if r.Len() == 0 {
 		return dst
 	}
-	dst, at := wire.Open(dst, fieldPacked)
+	dst, at := wire.Open(slices.Grow(dst, r.Len()*usualPacked+8), fieldPacked)
 	var last conversation.Send
 	for s := range r.All() {
 		dst = binary.AppendVarint(dst, int64(s.ClientID-last.ClientID))
@@ -76,6 +77,7 @@ func unpack(b []byte) (sends []conversation.Send, ok bool) {
 
 const (
 	leastPacked = 12  // bytes of the smallest send
+	usualPacked = 22  // and of most
 	mostSends   = 512 // that a row is expected to have
 )
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -16,11 +17,29 @@ type failure struct {
 	once sync.Once
 	done chan struct{}
 	err  error
+
+	tasks   chan task     // taken by workers that have nothing to do
+	closed  chan struct{} // ends the idle workers
+	closing sync.Once
+	idle    atomic.Int32
 }
 
-func newFailure(name string, log *slog.Logger) *failure {
-	return &failure{log: log, name: name, done: make(chan struct{})}
+// task is work of Pebble, and where its error goes.
+type task struct {
+	work func() error
+	done chan error // has room for one
 }
+
+// idleWorkers is how many workers wait for the next task at most; those beyond end. They are kept because the stack of a new goroutine has to
+// grow on its way into Pebble.
+const idleWorkers = 8
+
+func newFailure(name string, log *slog.Logger) *failure {
+	return &failure{log: log, name: name, done: make(chan struct{}), tasks: make(chan task), closed: make(chan struct{})}
+}
+
+// close lets the idle workers end. Work is still done afterwards.
+func (f *failure) close() { f.closing.Do(func() { close(f.closed) }) }
 
 // set ends the database because of err and returns what its callers get.
 func (f *failure) set(err error) error {
@@ -45,23 +64,46 @@ func (f *failure) get() error {
 // run does work of Pebble and returns its error. When ctx ends, the work goes on without the caller; when the database ends, the work may never
 // end. Pebble's panics end the database.
 func (f *failure) run(ctx context.Context, work func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				done <- f.set(fmt.Errorf("pebble gave up: %v", r))
-			}
-		}()
-		done <- work()
-	}()
+	t := task{work, make(chan error, 1)}
 	select {
-	case err := <-done:
+	case f.tasks <- t:
+	default:
+		go f.worker(t)
+	}
+	select {
+	case err := <-t.done:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-f.done:
 		return f.err
 	}
+}
+
+// worker does a task and then others, while there are not too many like it.
+func (f *failure) worker(t task) {
+	for {
+		f.do(t)
+		if f.idle.Add(1) > idleWorkers {
+			f.idle.Add(-1)
+			return
+		}
+		select {
+		case t = <-f.tasks:
+			f.idle.Add(-1)
+		case <-f.closed:
+			return
+		}
+	}
+}
+
+func (f *failure) do(t task) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.done <- f.set(fmt.Errorf("pebble gave up: %v", r))
+		}
+	}()
+	t.done <- t.work()
 }
 
 // logger passes Pebble's own words on. Pebble does not expect Fatalf to return: in our goroutines the panic is caught by run, in Pebble's

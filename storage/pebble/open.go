@@ -34,6 +34,7 @@ func openDatabase(dir, name, format string, o Options, tune func(*pebble.Options
 		return err
 	})
 	if err != nil {
+		f.close()
 		return nil, fmt.Errorf("open %s in %s: %w", name, dir, errors.Join(err, db.disk.seal()))
 	}
 	if err := f.run(context.Background(), func() error { return db.checkFormat(format, o.ReadOnly) }); err != nil {
@@ -98,6 +99,7 @@ func (d *database) close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
+	defer d.failure.close()
 	d.disk.stopWaiting()
 	err := d.failure.get()
 	if err == nil {
