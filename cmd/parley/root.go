@@ -21,7 +21,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetVersionTemplate("parley {{.Version}}\n")
-	root.AddCommand(serveCommand(), migrateCommand(), configCommand(), appCommand(), tokenCommand(), benchCommand(), versionCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), healthCommand(), configCommand(), appCommand(), tokenCommand(), benchCommand(), versionCommand())
 	root.AddCommand(logCommand(), rebuildCommand(), quarantineCommand(), backupCommand(), restoreCommand())
 	return root
 }
