@@ -152,24 +152,51 @@ func (s *Shard) onAcked(e fence.Acked) {
 }
 
 // onVoid gives up the batch in flight, which will never be in. Its commands are decided again, before those that were decided after them: else
-// a sender's later messages would overtake earlier ones. A command whose batch is void for the second time moved: the batch may be what the
-// log refuses.
+// a sender's later messages would overtake earlier ones. A command whose batch is void for the second time moved, and all of its stream that
+// came after it with it: the batch may be what the log refuses.
 func (s *Shard) onVoid() {
 	s.redecide()
 	s.flight.drop()
 	again := make([]*pending, 0, len(s.flight.waiters))
+	moved := make(map[domain.StreamID]bool)
 	for _, w := range s.flight.waiters {
-		switch {
-		case w.p.answered:
-		case w.p.voided:
+		if w.p.voided || moved[w.p.req.Stream] {
+			moved[w.p.req.Stream] = true
 			s.answer(w.p, domain.Result{Err: errMoved})
-		default:
-			w.p.voided = true
-			again = append(again, w.p)
+			continue
 		}
+		w.p.voided = true
+		again = append(again, w.p)
 	}
 	s.putBack(again)
 	s.flight.reset(false)
+	if len(moved) > 0 {
+		s.receive(time.Now())
+		s.failStreams(moved, errMoved)
+	}
+}
+
+// failStreams answers the undecided commands of some streams.
+func (s *Shard) failStreams(streams map[domain.StreamID]bool, err *domain.Error) {
+	keep := func(p *pending) bool {
+		if !streams[p.req.Stream] {
+			return true
+		}
+		s.refuse(p, err)
+		return false
+	}
+	s.queue.filter(keep)
+	for st := range s.waits {
+		if !streams[st.id] {
+			continue
+		}
+		for _, p := range st.waiting {
+			s.refuse(p, err)
+		}
+		st.waiting = nil
+		delete(s.waits, st)
+		s.cache.forget(st)
+	}
 }
 
 // failFlight answers the commands of the batch in flight and forgets the batch.
@@ -180,7 +207,8 @@ func (s *Shard) failFlight(err *domain.Error) {
 	s.flight.reset(false)
 }
 
-// redecide puts what was decided and not sent back to where it came from, in order.
+// redecide puts what was decided and not sent back to where it came from, in order. What was answered meanwhile with an unknown outcome goes with
+// the rest: it may happen, and now is the last moment at which it does before what came after it.
 func (s *Shard) redecide() {
 	b := s.forming
 	if b.len() == 0 {
@@ -197,9 +225,7 @@ func (s *Shard) redecide() {
 	s.nextIndex = b.first
 	again := make([]*pending, 0, len(b.waiters))
 	for _, w := range b.waiters {
-		if !w.p.answered {
-			again = append(again, w.p)
-		}
+		again = append(again, w.p)
 	}
 	s.putBack(again)
 	b.reset(true)

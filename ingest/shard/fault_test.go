@@ -41,6 +41,36 @@ func TestLostAnswersDoubleNothing(t *testing.T) {
 	}
 }
 
+// TestWhatWasGivenUpKeepsItsPlace lets a command reach its deadline in a batch that the log does not take, and a later one of the same sender not.
+// When the log takes batches again, the later one may not overtake the earlier one, which the sender's gateway sends again.
+func TestWhatWasGivenUpKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	for _, decided := range []string{"in flight", "in the batch that forms"} {
+		r := start(t, newDisk(t), func(c *shard.Config) { c.Settings.Deadline = 600 * time.Millisecond })
+		ab := direct("ann", "ben")
+		r.ok(ab, send("ann", "ben", 1))
+		r.log.refuse.Store(true)
+		var others []<-chan domain.Result
+		if decided != "in flight" {
+			others = append(others, r.submit(ab, send("ben", "ann", 1)))
+			time.Sleep(20 * time.Millisecond)
+		}
+		early := r.submit(ab, send("ann", "ben", 2))
+		time.Sleep(450 * time.Millisecond)
+		late := r.submit(ab, send("ann", "ben", 3))
+		require.Equal(t, domain.Unknown, domain.CodeOf(r.wait(early).Err), decided)
+		r.log.refuse.Store(false)
+		res := r.wait(late)
+		require.NoError(t, res.Err, decided)
+		again := r.ok(ab, send("ann", "ben", 2))
+		require.Less(t, again.Seq, res.Seq, decided)
+		for _, o := range others {
+			require.Equal(t, domain.Unknown, domain.CodeOf(r.wait(o).Err))
+		}
+		r.stop()
+	}
+}
+
 func TestFullDiskStopsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	d := newDisk(t)

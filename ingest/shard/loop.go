@@ -244,10 +244,11 @@ func (s *Shard) askRing() {
 	}
 }
 
-// expire answers commands that have waited too long. What was sent may have happened; what was not decided has not.
+// expire answers commands that have waited too long. What was sent may have happened; what was not decided has not, unless it was decided before
+// and answered then: it keeps its place before what came after it.
 func (s *Shard) expire(now time.Time) {
 	fresh := func(p *pending) bool {
-		if now.Before(p.deadline) {
+		if p.answered || now.Before(p.deadline) {
 			return true
 		}
 		s.refuse(p, errExpired)

@@ -14,7 +14,7 @@ type pending struct {
 	at       time.Time
 	deadline time.Time
 	voided   bool // was in a batch that is void, and is decided again
-	answered bool // given up at its deadline; what comes of it later is nobody's
+	answered bool // given up at its deadline with an unknown outcome; it happens in its turn all the same, for nobody
 }
 
 // mailbox is where the loop is left something. All but ring belongs to mu.
