@@ -74,6 +74,8 @@ func benchGroupCommand() *cobra.Command {
 	c := bench.DefaultGroup()
 	cmd := &cobra.Command{
 		Use: "group", Short: "Groups whose members all listen, open loop", Args: cobra.NoArgs,
+		Long: `Load groups: some members write, all listen and check what they get. With --churn, what a member misses beyond gateway.group_cap of the
+server is left to history, and told as lost.`,
 		Example: `  parley bench group
   parley bench group --groups 50 --members 20 --rate 500`,
 	}

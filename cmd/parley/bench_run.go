@@ -106,7 +106,8 @@ func benchSoakCommand() *cobra.Command {
 come, or stop reading for a while. Everything is checked as in the single loads; and at the end the server's memory, goroutines, open files
 and lag must be what they were before: the median of the last third of the time is held to that of the middle third.
 
-The server is one of its own, this binary under --dev, unless --dev-file names one.`,
+The server is one of its own, this binary under --dev, unless --dev-file names one. That needs a gateway.cap and gateway.group_cap so high that
+log-in delivers all that somebody has missed.`,
 		Example: `  parley bench soak
   parley bench soak --duration 5m --dev-file parley-data/dev.json
   parley bench soak --short    two minutes with little load`,
@@ -144,7 +145,7 @@ func soak(ctx context.Context, c bench.SoakConfig, dev, dir, profiles string, lo
 	if err != nil {
 		return nil, fmt.Errorf("this binary: %w", err)
 	}
-	s, err := bench.StartServer(ctx, bin, dir)
+	s, err := bench.StartServer(ctx, bin, dir, bench.SoakSettings...)
 	if err != nil {
 		return nil, err
 	}

@@ -303,12 +303,13 @@ func TestSoakReport(t *testing.T) {
 		t.Error(err)
 	}
 	var b strings.Builder
-	if err := r.Print(&b); err != nil || strings.Count(b.String(), "flat") != 6 {
+	if err := r.Print(&b); err != nil || strings.Count(b.String(), "flat") != 9 {
 		t.Errorf("%v: %s", err, b.String())
 	}
 	for name, spoil := range map[string]func(*SoakReport){
 		"direct": func(r *SoakReport) { r.Direct.Lost = 1 }, "group": func(r *SoakReport) { r.Group.Repeats = 1 },
-		"room": func(r *SoakReport) { r.Room.Disorder = 1 },
+		"room":             func(r *SoakReport) { r.Room.Disorder = 1 },
+		"group end to end": func(r *SoakReport) { r.Group.ArrivalByTime[3].P50 = 2 * time.Second },
 		"goroutines": func(r *SoakReport) {
 			for i := range r.Samples {
 				r.Samples[i].Goroutines += int64(i * 10)

@@ -28,14 +28,14 @@ const (
 )
 
 // StartServer starts `bin serve --dev` on free loopback ports, with its data in a new folder below dir (empty: where temporary files go),
-// and waits until it is ready. What PARLEY_ variables say is not for it.
-func StartServer(ctx context.Context, bin, dir string) (*Server, error) {
+// and waits until it is ready. What PARLEY_ variables say is not for it; settings are such variables that are.
+func StartServer(ctx context.Context, bin, dir string, settings ...string) (*Server, error) {
 	folder, err := os.MkdirTemp(dir, "parley-bench")
 	if err != nil {
 		return nil, fmt.Errorf("bench: folder of a server: %w", err)
 	}
 	s := &Server{dir: folder, exited: make(chan struct{})}
-	if err := s.start(ctx, bin); err != nil {
+	if err := s.start(ctx, bin, settings); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
 	if err := s.await(ctx); err != nil {
@@ -45,7 +45,7 @@ func StartServer(ctx context.Context, bin, dir string) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context, bin string) error {
+func (s *Server) start(ctx context.Context, bin string, settings []string) error {
 	log, err := os.Create(s.logFile())
 	if err != nil {
 		return fmt.Errorf("bench: log of a server: %w", err)
@@ -59,6 +59,7 @@ func (s *Server) start(ctx context.Context, bin string) error {
 			s.cmd.Env = append(s.cmd.Env, e)
 		}
 	}
+	s.cmd.Env = append(s.cmd.Env, settings...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is for the one that loads
 	if err := s.cmd.Start(); err != nil {

@@ -22,6 +22,10 @@ type SoakConfig struct {
 	Room      RoomConfig
 }
 
+// SoakSettings are what a server needs for a soak: who comes back is to get all that it has missed, and not to find the older part of much
+// in history only.
+var SoakSettings = []string{"PARLEY_GATEWAY_CAP=1000000", "PARLEY_GATEWAY_GROUP_CAP=1000000"}
+
 // DefaultSoak is a third of the design's budgets at once.
 func DefaultSoak() SoakConfig {
 	c := SoakConfig{

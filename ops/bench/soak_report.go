@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -33,6 +34,7 @@ type Level struct {
 
 // the slack of each measure
 const (
+	slackDelivery   = time.Second // medians of quarters
 	slackBytes      = 16 << 20
 	slackGoroutines = 30
 	slackFiles      = 30
@@ -59,6 +61,15 @@ func (r *SoakReport) judge(rate int) {
 		}
 		r.Levels = append(r.Levels, levelOf(m.name, values, m.slack, r.Tolerance))
 	}
+	// Delivery that falls behind further and further loses nothing in the end, and is no server's steady state.
+	for name, q := range map[string][4]Latency{
+		"direct": r.Direct.ArrivalByTime, "group": r.Group.ArrivalByTime, "room": r.Room.ArrivalByTime,
+	} {
+		of := func(i int) int64 { return q[i].P50.Microseconds() }
+		l := Level{Name: name + " end to end, us", First: of(0), Middle: max(of(1), of(2)), Last: of(3), Slack: slackDelivery.Microseconds()}
+		r.Levels = append(r.Levels, l.judged(r.Tolerance))
+	}
+	slices.SortStableFunc(r.Levels[len(r.Levels)-3:], func(a, b Level) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func levelOf(name string, values []int64, slack int64, tolerance float64) Level {
@@ -66,7 +77,11 @@ func levelOf(name string, values []int64, slack int64, tolerance float64) Level 
 	l := Level{
 		Name: name, First: median(values[:n]), Middle: median(values[n : len(values)-n]), Last: median(values[len(values)-n:]), Slack: slack,
 	}
-	l.Limit = int64(float64(l.Middle)*(1+tolerance)) + slack
+	return l.judged(tolerance)
+}
+
+func (l Level) judged(tolerance float64) Level {
+	l.Limit = int64(float64(l.Middle)*(1+tolerance)) + l.Slack
 	l.Flat = l.Last <= l.Limit
 	return l
 }
