@@ -22,7 +22,7 @@ import (
 // series is what a node tells under one name: the labels, and where they are known beforehand, their values.
 type series struct {
 	kind   string // SUMMARY, HISTOGRAM and so on
-	there  bool // before anything has happened
+	there  bool   // before anything has happened
 	labels []string
 	values map[string][]string
 }

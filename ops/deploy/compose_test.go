@@ -80,7 +80,7 @@ func TestComposePublishesOnLoopbackOnly(t *testing.T) {
 			require.NotEqual(t, front, storage, "%s is in the network without passwords and in another one", name)
 		}
 	}
-	require.True(t, bool(p.Networks["storage"].Internal))
+	require.True(t, p.Networks["storage"].Internal)
 }
 
 func TestComposeKeepsData(t *testing.T) {
