@@ -9,7 +9,7 @@ import (
 
 func logCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "log", Short: "Look at the log: bounds, tail, verify, export",
+		Use: "log", Short: "Look at the log: bounds, tail, verify, export", Args: cobra.NoArgs, RunE: showHelp,
 		Long: `Look at the log, which holds every change that was ever acknowledged. Anybody's Kafka consumer can decode its records, but some of them
 have no effect (what a deposed owner wrote, what was written twice): these commands apply the rule by which all of parley reads.
 
@@ -28,6 +28,9 @@ What people wrote is not shown without --bodies; hashes of passwords never are. 
 	cmd.AddCommand(boundsCommand(), tailCommand(), verifyCommand(), exportCommand())
 	return cmd
 }
+
+// showHelp is what a command does that is there for those below it. Without it cobra takes a command that there is not for a wish for help.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // logCall makes the command of a verb: its flags are what it asks.
 func logCall(verb string, cmd *cobra.Command) *cobra.Command {

@@ -34,27 +34,25 @@ type lineWriter struct {
 }
 
 // events appends a line for each event of a commit, or for a marker of slots, that the ask wants.
-func (w *lineWriter) events(j *judged, wants func(t domain.T) bool) ([]byte, int, error) {
+func (w *lineWriter) events(j *judged, wants func(t domain.T) bool) ([]byte, error) {
 	var rec eventpb.Record
 	if err := proto.Unmarshal(j.record.Value, &rec); err != nil {
-		return nil, 0, fmt.Errorf("partition %d, offset %d: %w", j.partition, j.record.Offset, err)
+		return nil, fmt.Errorf("partition %d, offset %d: %w", j.partition, j.record.Offset, err)
 	}
 	w.buf = w.buf[:0]
-	n := 0
 	switch c := rec.GetContent().(type) {
 	case *eventpb.Record_Commit:
 		for i, ev := range c.Commit.GetEvents() {
 			if t := domain.T(ev.GetT()); wants(t) {
 				w.event(j, c.Commit, i, ev)
-				n++
 			}
 		}
 	case *eventpb.Record_SlotClosed:
-		n += w.marker(j, "slot_closed", c.SlotClosed.GetT(), c.SlotClosed, wants)
+		w.marker(j, "slot_closed", c.SlotClosed.GetT(), c.SlotClosed, wants)
 	case *eventpb.Record_SlotOpened:
-		n += w.marker(j, "slot_opened", c.SlotOpened.GetT(), c.SlotOpened, wants)
+		w.marker(j, "slot_opened", c.SlotOpened.GetT(), c.SlotOpened, wants)
 	}
-	return w.buf, n, nil
+	return w.buf, nil
 }
 
 func (w *lineWriter) event(j *judged, c *eventpb.Commit, n int, ev *eventpb.Event) {
@@ -78,16 +76,15 @@ func (w *lineWriter) event(j *judged, c *eventpb.Commit, n int, ev *eventpb.Even
 	w.buf = append(w.buf, "}\n"...)
 }
 
-func (w *lineWriter) marker(j *judged, name string, t uint64, m proto.Message, wants func(domain.T) bool) int {
+func (w *lineWriter) marker(j *judged, name string, t uint64, m proto.Message, wants func(domain.T) bool) {
 	if !wants(domain.T(t)) {
-		return 0
+		return
 	}
 	w.head(j, 0, t)
 	w.text(`,"type":`, name)
 	w.buf = append(w.buf, `,"data":`...)
 	w.message(m.ProtoReflect())
 	w.buf = append(w.buf, "}\n"...)
-	return 1
 }
 
 // head appends where the event stands and when it was.

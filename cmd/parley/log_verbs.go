@@ -102,7 +102,7 @@ func logExport(ctx context.Context, v *logView, ask logAsk, out sink) error {
 			if ask.past(j.record.Offset, t) {
 				return errEnough
 			}
-			lines, _, err := w.events(j, func(t domain.T) bool { return ask.wants(j.record.Offset, t) })
+			lines, err := w.events(j, func(t domain.T) bool { return ask.wants(j.record.Offset, t) })
 			if err == nil {
 				_, err = out.Write(lines)
 			}

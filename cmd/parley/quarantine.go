@@ -90,7 +90,7 @@ func isHeld(all []runner.Quarantined, ask *releaseAsk, active int) bool {
 
 func quarantineCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "quarantine", Short: "Streams that a read model could not apply: list them, try again, leave a commit out",
+		Use: "quarantine", Short: "Streams that a read model could not apply: list them, try again, leave a commit out", Args: cobra.NoArgs, RunE: showHelp,
 		Long: `A commit that a read model cannot apply puts its stream into quarantine there: nothing of it is lost or skipped, the rest goes on. It is a
 fault in parley. After the fix, replay. When there is no fix and the stream must go on, skip leaves out the commit that cannot be applied, in
 this read model's present version, for good; a rebuild meets it again.`,

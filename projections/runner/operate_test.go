@@ -115,13 +115,13 @@ func TestSkipWaitsForTheCheckpoint(t *testing.T) {
 func TestRebuildAtARate(t *testing.T) {
 	h := open(t)
 	w := h.world(0)
-	const commits, rate = 3000, 2000
+	const commits, rate = 1200, 1500
 	for i := range commits {
 		w.Send("ann", "bob", fmt.Sprint(i))
 	}
 	k, _ := kind(nil)
 	s := runner.DefaultSettings()
-	s.Batch = 200
+	s.Batch = 100
 	p := h.start([]runner.Kind{k}, s, w)
 	for p.Wait(t.Context(), 0, w.At().Index) != nil {
 		time.Sleep(time.Millisecond)

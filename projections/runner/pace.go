@@ -4,7 +4,13 @@ import (
 	"context"
 
 	"golang.org/x/time/rate"
+
+	"parley/domain"
+	"parley/projections/feed"
 )
+
+// stepsPerSecond is how finely a bounded rebuild is spread over a second.
+const stepsPerSecond = 10
 
 // setPace bounds the commits a second of a read model's rebuild, 0 lifts the bound. Whoever waits for its turn already waits it out.
 func (r *Runner) setPace(name string, perSecond int) {
@@ -12,7 +18,7 @@ func (r *Runner) setPace(name string, perSecond int) {
 	defer r.mu.Unlock()
 	delete(r.paces, name)
 	if perSecond > 0 {
-		r.paces[name] = rate.NewLimiter(rate.Limit(perSecond), r.settings.Batch)
+		r.paces[name] = rate.NewLimiter(rate.Limit(perSecond), max(1, min(perSecond/stepsPerSecond, r.settings.Batch)))
 	}
 }
 
@@ -26,20 +32,27 @@ func (r *Runner) pace(m *member) *rate.Limiter {
 	return r.paces[m.projection.Name()]
 }
 
-// hold waits for the turn of n commits when every member of a pass is being built at a bounded rate and is far behind. Nobody waits who has
-// caught up, and no read model that is read.
-func (r *Runner) hold(ctx context.Context, p *part, members []*member, n int) error {
+// bound returns the limit of a pass, nil when there is none: it has one when every member of it is being built at a bounded rate and is far
+// behind. Nobody waits who has nearly caught up, and no read model that is read.
+func (r *Runner) bound(p *part, members []*member) (bound *rate.Limiter) {
 	head := uint64(p.head())
-	var bound *rate.Limiter
 	for _, m := range members {
-		l := r.pace(m)
-		if l == nil || m.applied.Load()+uint64(r.settings.Batch) >= head {
+		if bound = r.pace(m); bound == nil || m.applied.Load()+uint64(r.settings.Batch) >= head {
 			return nil
 		}
-		bound = l
 	}
+	return bound
+}
+
+// next returns the next commits for a pass, in its turn.
+func (r *Runner) next(ctx context.Context, p *part, members []*member, reader *feed.Reader) ([]domain.Accepted, error) {
+	bound := r.bound(p, members)
 	if bound == nil {
-		return nil
+		return reader.Next(ctx, r.settings.Batch)
 	}
-	return bound.WaitN(ctx, n)
+	commits, err := reader.Next(ctx, bound.Burst())
+	if err != nil {
+		return nil, err
+	}
+	return commits, bound.WaitN(ctx, len(commits))
 }

@@ -19,11 +19,8 @@ func (r *Runner) pass(ctx context.Context, p *part, members []*member) error {
 		if len(members) == 0 {
 			return nil
 		}
-		commits, err := reader.Next(ctx, r.settings.Batch)
+		commits, err := r.next(ctx, p, members, reader)
 		if err != nil {
-			return err
-		}
-		if err := r.hold(ctx, p, members, len(commits)); err != nil {
 			return err
 		}
 		if err := r.step(ctx, p, members, b, commits); err != nil {
