@@ -221,7 +221,7 @@ func (ds *devices) attach(k deviceKey) *device {
 	return d
 }
 
-// detach counts a socket out. marks are where it stood, nil after a log-out; heard is when its client was last heard of. If a socket of the
+// detach counts a socket out. marks are where it stood, nil after a log-out and for a client that is back already; heard is when its client was last heard of. If a socket of the
 // device has come since then, it was most likely the same client's, back from a broken connection: marks of such would take the next log-in
 // far back, past what clients remember. A living tab is heard of whenever something is shown to it.
 func (ds *devices) detach(d *device, marks map[domain.StreamID]domain.Seq, heard time.Time) {

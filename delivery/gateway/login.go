@@ -145,6 +145,11 @@ func (s *session) attach(h *msync.Hello, account *user.Head) {
 		Resource: domain.Resource(h.Resource), DeviceUUID: h.DeviceUUID, DeviceName: h.DeviceName, Platform: platform(h),
 		Incarnation: account.Incarnation, AuthEpoch: account.AuthEpoch, Since: s.opened,
 	}
+	for _, o := range s.gw.sessionsOf(s.key) {
+		if o.info.Resource == s.info.Resource && o.out.peerGone() {
+			o.replaced.Store(true)
+		}
+	}
 	s.device = s.gw.devices.attach(deviceKey{s.key.App, s.key.User, account.Incarnation, s.info.Resource})
 	s.app = s.gw.limiter(s.key.App)
 	s.loggedIn.Store(true)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -56,6 +57,23 @@ func newOutbound(c net.Conn, f *flusher, limit int, stall time.Duration, failed 
 	o.in.init(c, o.raw)
 	o.now.write = o.now.do
 	return o
+}
+
+// tcp returns the connection below, nil when it is none of TCP.
+func (o *outbound) tcp() syscall.RawConn {
+	c := o.Conn
+	if over, ok := c.(*tls.Conn); ok {
+		c = over.NetConn()
+	}
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // Read implements io.Reader.

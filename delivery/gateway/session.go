@@ -79,6 +79,7 @@ type session struct {
 	pulledAt  atomic.Int64 // Unix ms of the last pull while the first sync goes on; 0: it does not
 	loggedIn  atomic.Bool
 	closed    atomic.Bool
+	replaced  atomic.Bool // its client was gone when another socket of the device logged in: most likely the same client
 
 	// Set at log-in, constant from then on.
 	key    directory.Key
@@ -349,7 +350,7 @@ func (s *session) end() {
 
 // leftover returns where the socket stood in the queues in which something is not acknowledged.
 func (s *session) leftover() map[domain.StreamID]domain.Seq {
-	if s.loggedOut {
+	if s.loggedOut || s.replaced.Load() {
 		return nil
 	}
 	var marks map[domain.StreamID]domain.Seq
