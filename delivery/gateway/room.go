@@ -161,8 +161,8 @@ func (g *Gateway) removeOne(stream domain.StreamID, k directory.Key, kick []byte
 // checkedRooms is how many rooms are read at once.
 const checkedRooms = 500
 
-// CheckRooms brings leases that were loaded in line with the rooms: some may have ended, or got another owner, right before a kill. It
-// comes before Run, when what changes from now on is routed.
+// CheckRooms brings leases that were loaded in line with the rooms: some may have ended, or got another owner or allow list, right
+// before a kill. It comes before Run, when what changes from now on is routed.
 func (g *Gateway) CheckRooms(ctx context.Context) error {
 	for some := range slices.Chunk(g.cfg.Leases.Rooms(), checkedRooms) {
 		heads, err := g.cfg.Owners.Heads(ctx, some)
@@ -183,7 +183,9 @@ func (g *Gateway) checkRoom(stream domain.StreamID, row domain.Row) {
 		return
 	}
 	g.cfg.Leases.SetOwner(stream, head.Owner.User)
+	allowed := make([]domain.UserID, len(head.Allowed))
 	for i := range head.Allowed {
-		g.cfg.Leases.SetStays(stream, head.Allowed[i].User, true)
+		allowed[i] = head.Allowed[i].User
 	}
+	g.cfg.Leases.SetAllowed(stream, allowed)
 }

@@ -9,20 +9,44 @@ func (l *Leases) SetStays(id Room, who domain.UserID, stays bool) {
 		le.room.mu.Lock()
 		owner := le.room.owner == who
 		le.room.mu.Unlock()
-		l.setStays(b, le, stays || owner, now)
+		l.setStays(b, le, stays, owner, now)
 	})
 }
 
-func (l *Leases) setStays(b *bucket, le *lease, stays bool, now int64) {
+func (l *Leases) setStays(b *bucket, le *lease, listed, owner bool, now int64) {
+	stays := listed || owner
 	if le.stays && !stays && le.idle != 0 {
 		le.idle, le.anyone = now, true // its devices may be forgotten
 	}
-	le.stays = stays
+	le.listed, le.stays = listed, stays
 	l.changed(b, le)
 }
 
-// SetOwner says who owns a room from now on. The old owner stays no more without devices: when it is on the allow list, SetStays says so
-// after this. Every row of the room is written anew, since they name the owner.
+// SetAllowed says who is on a room's allow list, and that nobody else is: what SetStays has said of the others may have been lost in a kill.
+func (l *Leases) SetAllowed(id Room, allowed []domain.UserID) {
+	now := l.micro()
+	r := l.room(id)
+	if r == nil {
+		return
+	}
+	on := make(map[domain.UserID]bool, len(allowed))
+	for _, who := range allowed {
+		on[who] = true
+	}
+	r.mu.Lock()
+	viewers, owner := r.names(nil), r.owner
+	r.mu.Unlock()
+	for _, who := range viewers {
+		l.each(id, who, func(b *bucket, le *lease) {
+			if le.listed != on[who] {
+				l.setStays(b, le, on[who], who == owner, now)
+			}
+		})
+	}
+}
+
+// SetOwner says who owns a room from now on. The old owner stays no more without devices, unless it is on the allow list. Every row of the
+// room is written anew, since they name the owner.
 func (l *Leases) SetOwner(id Room, owner domain.UserID) {
 	now := l.micro()
 	r := l.room(id)
@@ -30,13 +54,12 @@ func (l *Leases) SetOwner(id Room, owner domain.UserID) {
 		return
 	}
 	r.mu.Lock()
-	old := r.owner
 	r.owner, r.sure = owner, true
 	viewers := r.names(nil)
 	r.mu.Unlock()
 	for _, who := range viewers {
 		l.each(id, who, func(b *bucket, le *lease) {
-			l.setStays(b, le, who == owner || le.stays && who != old, now)
+			l.setStays(b, le, le.listed, who == owner, now)
 		})
 	}
 }

@@ -86,7 +86,7 @@ func (l *Leases) join(b *bucket, u *user, j *Join, now int64) (count int, first 
 	} else if j.Ext != "" {
 		le.ext = j.Ext
 	}
-	le.stays = j.Stays || j.User == r.owner
+	le.listed, le.stays = j.Stays, j.Stays || j.User == r.owner
 	switch {
 	case j.Device != "":
 		le.dropCut(now - l.settings.Keep.Microseconds())
@@ -123,7 +123,7 @@ func (l *Leases) refuse(r *room, u *user, le *lease, j *Join) error {
 func (l *Leases) end(b *bucket, le *lease, why leaveReason) *room {
 	u, r := le.user, le.room
 	u.leases = slices.DeleteFunc(u.leases, func(o *lease) bool { return o == le })
-	le.stays, le.idle = false, 0
+	le.stays, le.listed, le.idle = false, false, 0
 	l.changed(b, le)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -99,6 +99,28 @@ func TestDevices(t *testing.T) {
 	require.Equal(t, 1, r.Count(one))
 }
 
+// Who hands a room over and is on its allow list stays, as others on the list do.
+func TestOldOwnerOnTheAllowList(t *testing.T) {
+	r := newRig(t)
+	for _, who := range []domain.UserID{"alice", "bob"} {
+		_, _, err := r.joins(who, "web", "1")
+		require.NoError(t, err)
+	}
+	r.SetStays(one, "alice", true)
+	r.SetOwner(one, "bob")
+	require.True(t, r.Stays(one, "alice"))
+	r.Detach(app, "alice", "web", nil)
+	r.SetOwner(one, "alice")
+	r.SetOwner(one, "bob")
+	r.pass(time.Hour)
+	require.True(t, r.Viewing(one, "alice"))
+	r.SetOwner(one, "alice")
+	r.SetStays(one, "alice", false)
+	require.True(t, r.Stays(one, "alice"), "the owner stays")
+	r.SetOwner(one, "bob")
+	require.False(t, r.Stays(one, "alice"))
+}
+
 // A lease that has run out is over for its user at once, whenever the sweep comes.
 func TestOverBeforeSweep(t *testing.T) {
 	r := newRig(t)

@@ -147,6 +147,7 @@ func (ld *loader) add(b *bucket, u *user, st *storedLease, t uint64) {
 	r := ld.lockRoom(st.id)
 	defer r.mu.Unlock()
 	le.user, le.room = u, r
+	le.listed = le.stays && u.key.user != st.owner // an owner may be, too: SetAllowed says so
 	u.leases = append(u.leases, &le)
 	r.viewers[u.key.user] = &le
 	if t > ld.owners[r] {

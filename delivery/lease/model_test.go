@@ -19,7 +19,8 @@ type mark struct {
 	inc     domain.Incarnation
 	joined  int64
 	idle    int64
-	stays   bool
+	stays   bool // listed, or the owner
+	listed  bool
 	anyone  bool
 	devices map[domain.Resource]device
 }
@@ -198,7 +199,7 @@ func (m *machine) join(*rapid.T) {
 	if !had {
 		le = mark{inc: j.Incarnation, joined: m.micro(), idle: m.micro(), devices: map[domain.Resource]device{}}
 	}
-	le.stays = j.Stays || who == j.Owner
+	le.listed, le.stays = j.Stays, j.Stays || who == j.Owner
 	if dev != "" {
 		m.prune(&le)
 		le.devices[dev] = device{}
@@ -324,31 +325,30 @@ func (m *machine) remove(*rapid.T) {
 	}
 }
 
-func (m *machine) setStays(who domain.UserID, room Room, to bool) {
+func (m *machine) setStays(who domain.UserID, room Room, listed, owner bool) {
 	le, in := m.state.leases[pair{who, room}]
 	if !in {
 		return
 	}
-	if le.stays && !to && le.idle != 0 {
+	if le.stays && !listed && !owner && le.idle != 0 {
 		le.idle, le.anyone = m.micro(), true
 	}
-	le.stays = to
+	le.listed, le.stays = listed, listed || owner
 	m.state.leases[pair{who, room}] = le
 }
 
 func (m *machine) allow(*rapid.T) {
 	who, room, to := m.user(), m.room(), rapid.Bool().Draw(m.rt, "to")
 	m.SetStays(room, who, to)
-	m.setStays(who, room, to || who == m.state.owners[room])
+	m.setStays(who, room, to, who == m.state.owners[room])
 }
 
 func (m *machine) transfer(*rapid.T) { m.owned(m.room(), m.user()) }
 
 func (m *machine) owned(room Room, to domain.UserID) {
 	m.SetOwner(room, to)
-	old := m.state.owners[room]
 	for _, who := range m.viewers(room) {
-		m.setStays(who, room, who == to || m.state.leases[pair{who, room}].stays && who != old)
+		m.setStays(who, room, m.state.leases[pair{who, room}].listed, who == to)
 	}
 	m.state.owners[room] = to
 }
@@ -441,6 +441,7 @@ func (m *machine) restart(kept int) {
 		if le.idle == 0 {
 			le.idle = end
 		}
+		le.listed = le.stays && k.who != m.state.owners[k.room] // the row says no more
 		if m.state.leases[k] = le; !le.stays && le.idle+m.keep <= m.micro() {
 			delete(m.state.leases, k)
 		}
@@ -461,8 +462,24 @@ func (m *machine) catchUp(now state) {
 			m.state.owners[room] = now.owners[room]
 		} else {
 			m.owned(room, now.owners[room])
+			m.allowed(room, now)
 		}
 	}
+}
+
+// allowed says who is on a room's allow list: who was right before the process ended.
+func (m *machine) allowed(room Room, now state) {
+	var on []domain.UserID
+	for _, who := range m.viewers(room) {
+		listed := now.leases[pair{who, room}].listed
+		if listed {
+			on = append(on, who)
+		}
+		if m.state.leases[pair{who, room}].listed != listed {
+			m.setStays(who, room, listed, who == m.state.owners[room])
+		}
+	}
+	m.SetAllowed(room, on)
 }
 
 // compare finds in Leases what the model has.

@@ -41,8 +41,9 @@ type lease struct {
 	joined  int64 // µs since 1970, as are all times here
 	idle    int64 // since when no device views; 0: one does
 	place   int32 // in bucket.idle + 1; 0: not there
-	stays   bool
-	anyone  bool // the next device that logs in takes it up
+	stays   bool  // listed, or the owner
+	listed  bool  // on the room's allow list
+	anyone  bool  // the next device that logs in takes it up
 	devices []device
 }
 

@@ -45,6 +45,27 @@ func TestRestart(t *testing.T) {
 	require.Equal(t, []uint32{0}, r.buckets[Bucket(app, "bob")].free)
 }
 
+// Who was taken off the allow list right before a kill does not stay for ever: the rooms say who is on it.
+func TestAllowListAfterKill(t *testing.T) {
+	r := newRig(t)
+	for who, change := range map[domain.UserID]func(*Join){"bob": stays, "carol": func(*Join) {}, "alice": stays} {
+		_, _, err := r.joins(who, "web", "1", change)
+		require.NoError(t, err)
+	}
+	r.save(t.Context(), true)
+	r.SetStays(one, "bob", false)
+	r.SetStays(one, "carol", true)
+	r.kill()
+	r.SetOwner(one, "alice")
+	r.SetAllowed(one, []domain.UserID{"carol", "dave"})
+	r.pass(time.Hour)
+	require.True(t, r.Viewing(one, "alice"), "the owner")
+	require.True(t, r.Viewing(one, "carol"))
+	require.False(t, r.Viewing(one, "bob"))
+	r.SetAllowed("org#app/r/none", nil)
+	require.Equal(t, []Room{one}, r.Rooms())
+}
+
 // A second kill does not let live on what ended with the first.
 func TestTwoKills(t *testing.T) {
 	r := newRig(t)
