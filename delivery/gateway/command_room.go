@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"strings"
 
 	"parley/delivery/lease"
 	"parley/delivery/room"
@@ -58,11 +59,9 @@ var (
 	errNotViewing = domain.Refuse(domain.NotMember, "")
 )
 
-// roomStream returns the stream of a room that is named from outside; false when no room has such an id.
+// roomStream returns the stream of a room that is named from outside; false when no room has such an id, which is a decimal number.
 func roomStream(app domain.AppID, id string) (domain.StreamID, bool) {
-	stream := domain.RoomStream(app, id)
-	st, ok := stream.Parse()
-	return stream, ok && id != "" && st.Kind == domain.KindRoom && st.A == id
+	return domain.RoomStream(app, id), id != "" && strings.Trim(id, "0123456789") == ""
 }
 
 // roomHead reads a room at its owner. It refuses with RoomNotFound when there is none, or no more.
