@@ -41,7 +41,7 @@ bench: ## Load a running server and print the figures, e.g. ARGS="direct --help"
 
 .PHONY: test
 test: ## All that CI runs, in order, with its own set-up; stops at the first failing step
-	@ops/check setup lint proto vet race sim conformance crash soak
+	@ops/check setup lint proto vet race sim conformance crash soak engines-test
 
 .PHONY: unit
 unit: ## The Go tests, quickly
@@ -62,6 +62,11 @@ crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
 .PHONY: engines-test
 engines-test: ## The suites of logs and stores on real Kafka and Cassandra, which it starts and stops
 	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka ./storage/cassandra
+	ENGINES=1 go test -count=1 -v -run Engine -timeout 10m ./ops/crash
+
+.PHONY: faults
+faults: ## Break parley, Kafka and Cassandra under load in every way that one node has to stand; prints one table (20 minutes)
+	ENGINES=1 FAULTS=1 go test -count=1 -v -run ^TestFaults -timeout 40m ./ops/crash
 
 .PHONY: soak
 soak: ## Load all shapes at once for two minutes; nothing may be lost and nothing may grow (ARGS="--duration 30m" for the long one)

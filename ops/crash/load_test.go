@@ -37,12 +37,13 @@ type load struct {
 
 // plan is how much is written, and how long users wait for an answer before they connect anew.
 type plan struct {
-	pairs    int // direct conversations
-	groups   int // each of members of the same users: neighbours share half of theirs
-	members  int
-	rate     int // messages a second over all conversations but rooms
-	patience time.Duration
-	tag      string // in users' names: loads of one server differ in it; "": crash
+	pairs     int // direct conversations
+	groups    int // each of members of the same users: neighbours share half of theirs
+	members   int
+	rate      int // messages a second over all conversations but rooms
+	patience  time.Duration
+	steadfast time.Duration // how long every second user waits instead; 0: no longer
+	tag       string        // in users' names: loads of one server differ in it; "": crash
 
 	rooms    int // of viewers of the same users: neighbours share half of theirs
 	viewers  int
@@ -102,6 +103,9 @@ func (l *load) makeUsers(target *bench.Target, names []string, p *plan, seed uin
 	for i, n := range names {
 		users[i] = newUser(target.App, l.wsOf, n, tokens[i], seed+uint64(i))
 		users[i].onAck, users[i].patience = l.onAck, p.patience
+		if p.steadfast > 0 && i%2 == 1 {
+			users[i].patience = p.steadfast
+		}
 	}
 	return users, nil
 }
@@ -191,6 +195,30 @@ func (l *load) drain(limit time.Duration) {
 	l.t.Errorf("not everything was answered within %s", limit)
 }
 
+// missing tells about how many messages that are acknowledged have not come to somebody.
+func (l *load) missing() (n int) {
+	written := map[string]int{} // by conversation
+	for _, u := range l.all() {
+		for _, line := range u.lines {
+			written[conversationOf(u, line)] += line.out.acked()
+		}
+	}
+	for _, u := range l.all() {
+		for _, line := range u.lines {
+			n += max(0, written[conversationOf(u, line)]-line.out.acked()-u.others(line))
+		}
+	}
+	return n
+}
+
+// conversationOf names the conversation of a line, the same for all in it.
+func conversationOf(u *user, l *line) string {
+	if l.domain == msync.UserDomain {
+		return min(u.name, l.to) + " " + max(u.name, l.to)
+	}
+	return l.to
+}
+
 // acked returns how many messages have a positive answer.
 func (l *load) acked() (n int) {
 	for _, u := range l.all() {
@@ -199,6 +227,18 @@ func (l *load) acked() (n int) {
 		}
 	}
 	return n
+}
+
+// slowest returns the longest time from writing to a positive answer.
+func (l *load) slowest() (most time.Duration) {
+	for _, u := range l.all() {
+		for _, line := range u.lines {
+			line.out.mu.Lock()
+			most = max(most, line.out.slowest)
+			line.out.mu.Unlock()
+		}
+	}
+	return most
 }
 
 // gaveUp returns how often a user had no answer for longer than an SDK waits.
@@ -216,25 +256,22 @@ func (l *load) gaveUp() (n int) {
 // verdict judges everything. The load must have been drained and stopped.
 func (l *load) verdict() *verdict {
 	v := &verdict{}
-	var order []string // conversations, direct ones by their first user
+	var order []string // conversations
 	sides := map[string][]*side{}
-	for i, u := range l.all() {
+	for _, u := range l.all() {
 		for _, line := range u.lines {
 			history, err := l.history(u, line)
 			if err != nil {
 				l.t.Fatalf("history of %s with %s: %v", u.name, line.to, err)
 			}
-			conversation := line.to
-			if line.domain == msync.UserDomain {
-				conversation = l.users[i&^1].name
-			}
+			conversation := conversationOf(u, line)
 			if sides[conversation] == nil {
 				order = append(order, conversation)
 			}
 			sides[conversation] = append(sides[conversation], sideOf(u, line, history))
 		}
 		for _, p := range u.problems {
-			l.t.Error(p)
+			v.blamef(&v.resurrected, "%s", p)
 		}
 		if u.hidden > 0 {
 			v.blamef(&v.doubled, "%s was shown %d messages twice on one connection to its rooms", u.name, u.hidden)

@@ -102,6 +102,13 @@ func (o *outbox) again(n int) {
 	}
 }
 
+// tries returns how often a message was sent.
+func (o *outbox) tries(n int) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.fates[n].tries
+}
+
 // acknowledge notes a positive answer.
 func (o *outbox) acknowledge(n int, id uint64) {
 	o.mu.Lock()

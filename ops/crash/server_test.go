@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +22,10 @@ import (
 )
 
 // startLimit is how long a start may take at all. The budget is less; a slow machine is no reason to call a message lost.
-const startLimit = 30 * time.Second
+const (
+	startLimit   = 30 * time.Second
+	enginesLimit = 2 * time.Minute // the first on engines: tables are made one after the other
+)
 
 // buildOnce makes the binary in a folder that TestMain removes.
 var buildOnce = sync.OnceValues(func() (bin string, err error) {
@@ -61,6 +65,7 @@ type server struct {
 	listen    string
 	admin     string
 	env       []string
+	limit     time.Duration
 	log       *os.File // what all its lives have written
 	cmd       *exec.Cmd
 	exited    chan error
@@ -71,12 +76,21 @@ type server struct {
 // newServer starts one and waits until it serves. It is ended with the test.
 func newServer(t *testing.T, bin, data string, env ...string) *server {
 	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "server.log"))
+	s := prepareServer(t, bin, data, env...)
+	s.start()
+	s.readTarget(filepath.Join(data, "dev.json"))
+	return s
+}
+
+// prepareServer is newServer without its start.
+func prepareServer(t *testing.T, bin, data string, env ...string) *server {
+	t.Helper()
+	log, err := os.Create(filepath.Join(logDir(t), "server.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &server{
-		t: t, bin: bin, data: data, listen: freeAddr(t), admin: freeAddr(t), env: env, log: log,
+		t: t, limit: startLimit, bin: bin, data: data, listen: freeAddr(t), admin: freeAddr(t), env: env, log: log,
 		http: &http.Client{Timeout: startLimit, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	t.Cleanup(func() {
@@ -86,10 +100,28 @@ func newServer(t *testing.T, bin, data string, env ...string) *server {
 		}
 		_ = log.Close()
 	})
-	s.start()
-	s.readTarget(filepath.Join(data, "dev.json"))
 	return s
 }
+
+// logDir is where a server's log goes. It stays when the test fails.
+func logDir(t *testing.T) string {
+	t.Helper()
+	dir, err := tempDir("parley-crash-log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs are kept in %s", dir)
+		} else if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// tempDir makes a folder that outlives the test.
+func tempDir(name string) (string, error) { return os.MkdirTemp("", name) }
 
 // readTarget reads what the first life writes a moment after it is ready.
 func (s *server) readTarget(file string) {
@@ -144,7 +176,7 @@ func (s *server) await(begin time.Time, url string) error {
 		if err == nil && (status == http.StatusOK || !strings.HasSuffix(url, "/readyz")) {
 			return nil
 		}
-		if time.Since(begin) > startLimit {
+		if time.Since(begin) > s.limit {
 			return fmt.Errorf("%s: %d %s %w", url, status, body, err)
 		}
 		select {
@@ -197,6 +229,23 @@ func (s *server) kill() {
 	}
 	<-s.exited
 	s.cmd = nil
+}
+
+// signal sends one: SIGSTOP stalls the server, SIGCONT wakes it.
+func (s *server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Errorf("%v: %v", sig, err)
+	}
+}
+
+// said returns how often the log has a text.
+func (s *server) said(text string) int {
+	b, err := os.ReadFile(s.log.Name())
+	if err != nil {
+		s.t.Error(err)
+	}
+	return strings.Count(string(b), text)
 }
 
 // dead tells whether the server has ended without being killed.

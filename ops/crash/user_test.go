@@ -35,6 +35,7 @@ type user struct {
 	sessions atomic.Int64
 	onAck    func() // called at each positive answer
 	patience time.Duration
+	cut      atomic.Bool // to be cut off at the next look
 
 	mu       sync.Mutex // guards what follows, and the lines' inboxes
 	seen     []uint64   // the last 100 ids, over all sessions
@@ -185,6 +186,9 @@ func (u *user) session(ctx context.Context, session int) error {
 			return c.Err()
 		case <-u.wake:
 		case <-tick.C:
+			if u.cut.CompareAndSwap(true, false) {
+				return errors.New("cut off")
+			}
 			for _, l := range u.lines {
 				if l.out.overdue(session, u.patience) {
 					return errors.New("no answer")
@@ -223,12 +227,16 @@ func (u *user) onAnswer(l *line, n int, a *client.Ack, err error) {
 	case a.Code == msync.Status_OK:
 		l.out.acknowledge(n, a.ServerID)
 		u.onAck()
-	case a.Code == msync.Status_FAIL && a.Reason == "internal": // an unknown outcome: the same once more, a little later
+	case a.Code == msync.Status_FAIL && (a.Reason == "internal" || a.Reason == busy && l.out.tries(n) > 1):
+		// An unknown outcome: the same once more, a little later. Who is busy has not looked whether an earlier try has happened.
 		time.AfterFunc(300*time.Millisecond, func() { l.out.again(n); u.nudge() })
 	default:
 		l.out.refuse(n, fmt.Sprintf("%v %s", a.Code, a.Reason))
 	}
 }
+
+// busy is how a server refuses what it has not looked at.
+const busy = "the server is busy, please try again"
 
 // text finds a message of this test in a body.
 var text = regexp.MustCompile(`crash ([\w-]+) (\d+) to ([\w-]+)\.`)
@@ -292,4 +300,14 @@ func (u *user) arrived(l *line) []arrival {
 		return l.view.all()
 	}
 	return slices.Clone(l.inbox)
+}
+
+// others returns how many messages of others have reached the app so far.
+func (u *user) others(l *line) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l.view != nil {
+		return len(l.view.first(u.name))
+	}
+	return len(l.inbox)
 }

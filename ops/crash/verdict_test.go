@@ -19,6 +19,7 @@ type side struct {
 // verdict is the test's table. Every count but the first five and the last three has to be zero.
 type verdict struct {
 	written, acknowledged, stored                     int
+	whole                                             int // acknowledged messages that are stored and that all who have to get them got
 	owed, received                                    int // acknowledged messages, over all who have to get them, and what they got
 	lost, doubled, misordered, disagreed, resurrected int
 	skipped                                           int // left out between two messages that a connection to a room was shown
@@ -41,7 +42,7 @@ func (v *verdict) judge(sides ...*side) {
 		v.compare(first, s)
 	}
 	for _, author := range sides {
-		stored := v.positions(first.history, author.user)
+		stored, reached := v.positions(first.history, author.user), map[int]int{}
 		for n := range author.fates {
 			v.judgeStored(author, n, stored[n])
 		}
@@ -52,12 +53,23 @@ func (v *verdict) judge(sides ...*side) {
 			got := v.positions(reader.inbox, author.user)
 			for n := range author.fates {
 				v.judgeReceived(author, reader.user, n, stored[n], got[n])
+				reached[n] += min(len(got[n]), 1)
 			}
 		}
+		v.countWhole(author, stored, reached, len(sides)-1)
 		v.judgeOrder(author, first.history, "history of "+first.user)
 	}
 	for _, s := range sides {
 		v.judgeInbox(s, first.history)
+	}
+}
+
+// countWhole counts the acknowledged messages of an author that have come to all there are.
+func (v *verdict) countWhole(author *side, stored map[int][]uint64, reached map[int]int, readers int) {
+	for n := range author.fates {
+		if len(author.fates[n].ids) > 0 && len(stored[n]) > 0 && reached[n] == readers {
+			v.whole++
+		}
 	}
 }
 
@@ -97,7 +109,7 @@ func (v *verdict) judgeStored(author *side, n int, stored []uint64) {
 	case f.refused != "":
 		v.refused++
 		if len(stored) > 0 {
-			v.blamef(&v.resurrected, "%v: refused (%s), yet stored as %v", who, f.refused, stored)
+			v.blamef(&v.resurrected, "%v: refused (%s), yet stored as %v, sent %d times", who, f.refused, stored, f.tries)
 		}
 	case f.abandoned:
 		v.abandoned++
@@ -121,7 +133,7 @@ func (v *verdict) judgeReceived(author *side, reader string, n int, stored, got 
 			v.blamef(&v.lost, "%v: acknowledged as %d, received by %s as %v", who, f.ids[0], reader, got)
 		}
 	case f.refused != "" && len(got) > 0:
-		v.blamef(&v.resurrected, "%v: refused (%s), yet received by %s as %v", who, f.refused, reader, got)
+		v.blamef(&v.resurrected, "%v: refused (%s), yet received by %s as %v, sent %d times", who, f.refused, reader, got, f.tries)
 	case f.abandoned && !slices.Equal(stored, got):
 		v.blamef(&v.lost, "%v: never answered, stored as %v, received by %s as %v", who, stored, reader, got)
 	}
