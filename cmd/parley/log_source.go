@@ -39,12 +39,17 @@ func askLog(cmd *cobra.Command, verb string, q url.Values) error {
 	if err != nil {
 		return err
 	}
+	if ask.follow && n.cfg.Storage.Log == enginePebble {
+		return errors.Join(errNobodyWrites, n.close())
+	}
 	v, err := n.openView(ctx)
 	if err == nil {
 		err = logVerbs[verb](ctx, v, ask, out)
 	}
 	return errors.Join(err, n.close())
 }
+
+var errNobodyWrites = errors.New("there is nothing to follow: no server runs on this folder, and none could start while it is read")
 
 // openReading opens the log that the settings name, to read. Of the settings only those of the engines have to be right: who reads a log
 // need not have the server's keys.

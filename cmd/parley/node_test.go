@@ -59,7 +59,7 @@ func TestReadyzNamesWhatIsNotReady(t *testing.T) {
 func TestReadyzWhileItRuns(t *testing.T) {
 	n := opened(t)
 	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
+	ended, said := make(chan error, 1), make(chan struct{})
 	go func() {
 		ended <- n.run(ctx, func() error {
 			status, reasons := readyz(t, n)
@@ -72,10 +72,12 @@ func TestReadyzWhileItRuns(t *testing.T) {
 			if status != http.StatusOK {
 				t.Errorf("not ready, but says so: %v", reasons)
 			}
+			close(said)
 			return nil
 		})
 	}()
 	require.Eventually(t, func() bool { status, _ := readyz(t, n); return status == http.StatusOK }, 10*time.Second, time.Millisecond)
+	<-said
 	var parts sync.WaitGroup
 	n.start(t.Context(), &parts, "gateway", func(context.Context) error { return errors.New("ended") })
 	parts.Wait()
