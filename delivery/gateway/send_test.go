@@ -103,7 +103,7 @@ func TestTypedErrors(t *testing.T) {
 		},
 		{
 			"call of a room that is not offered",
-			msync.Outgoing{NS: msync.Meta_MUC, Payload: roomCall("r1", msync.MUCBody_DESTROY)},
+			msync.Outgoing{NS: msync.Meta_MUC, Payload: roomCall("71", msync.MUCBody_DESTROY)},
 			msync.Status_FAIL, "this is not offered",
 		},
 		{"recall", msync.Outgoing{To: "bob", Payload: ofType(msync.MessageBody_RECALL)}, msync.Status_FAIL, "Sorry, message does not exist"}, // 1302
