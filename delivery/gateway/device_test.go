@@ -236,6 +236,19 @@ func TestDrain(t *testing.T) {
 	bob.wait(0)
 }
 
+// Clients that read nothing and answer nothing, as those of a machine that sleeps, do not hold a stop for as long as others may take to answer.
+func TestDrainOfSilentClients(t *testing.T) {
+	r := newRig(t)
+	r.register("alice", "bob")
+	r.rawLogin("alice", "web")
+	r.rawLogin("bob", "web")
+	begin := time.Now()
+	r.stop()
+	require.Less(t, time.Since(begin), 4*time.Second)
+	require.Zero(t, r.gateway.Sessions())
+	require.Equal(t, 2.0, r.metric("parley_gateway_closes_total", "drain"))
+}
+
 // Under TLS nobody knows whether a write would wait: everything works the other way round, down to the reason of the close.
 func TestUnderTLS(t *testing.T) {
 	r := newRig(t)
