@@ -60,9 +60,10 @@ crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
 	go test -count=1 -v -timeout 15m ./ops/crash
 
 .PHONY: engines-test
-engines-test: ## The suites of logs and stores on real Kafka and Cassandra, which it starts and stops
+engines-test: ## On real Kafka and Cassandra, which it starts and stops: the suites of logs and stores, faults, an SDK
 	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka ./storage/cassandra
 	ENGINES=1 go test -count=1 -v -run Engine -timeout 10m ./ops/crash
+	ops/conformance/run --engines --sdk easemob-websdk --env jsdom --limit 1200
 
 .PHONY: faults
 faults: ## Break parley, Kafka and Cassandra under load in every way that one node has to stand; prints one table (20 minutes)
