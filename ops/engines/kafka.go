@@ -64,8 +64,9 @@ func kafkaNode(ctx context.Context, dir, java, libs string, i, n, port int) (*No
 			return nil, fmt.Errorf("format the data of broker %d: %w\n%s", i+1, err, out)
 		}
 	}
+	// Java would enter a folder for its performance data for a moment when it starts, and PID finds a process by the folder that it is in.
 	node := &Node{Addr: kafkaAddr(port, i), dir: at, java: java, args: []string{
-		"-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.configurationFile=" + logging, "-cp", classes,
+		"-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem", "-Dlog4j2.configurationFile=" + logging, "-cp", classes,
 		"kafka.Kafka", properties,
 	}}
 	node.more = []string{kafkaController(port, i)}
