@@ -58,7 +58,7 @@ func TestEngineLife(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, stopped)
 	for _, addr := range c.Addrs() {
-		require.False(t, connects(addr), addr)
+		require.Eventually(t, func() bool { return !connects(addr) }, 10*time.Second, 10*time.Millisecond, addr)
 	}
 }
 

@@ -111,13 +111,31 @@ func (n *Node) Signal(s syscall.Signal) error {
 	return syscall.Kill(pid, s)
 }
 
-// Kill ends the process at once, and waits until it is gone. One that does not run is no error.
-func (n *Node) Kill() error { return n.end(syscall.SIGKILL, 10*time.Second) }
+// Kill ends the process at once, and waits until it is gone with all its ports. One that does not run is no error.
+func (n *Node) Kill() error {
+	if err := n.end(syscall.SIGKILL, 10*time.Second); err != nil {
+		return err
+	}
+	return n.freed()
+}
 
 // Stop asks the process to end, and kills it when it takes long.
 func (n *Node) Stop() error {
 	if err := n.end(syscall.SIGTERM, 8*time.Second); err != nil {
 		return n.Kill()
+	}
+	return n.freed()
+}
+
+// freed waits until nobody listens where the node did: a process is gone before the last of its threads, which hold its files.
+func (n *Node) freed() error {
+	for _, addr := range append(n.more, n.Addr) {
+		if addr == "" {
+			continue // found by its folder
+		}
+		if err := free(addr); err != nil {
+			return err
+		}
 	}
 	return nil
 }

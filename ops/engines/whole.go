@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"time"
@@ -78,5 +79,6 @@ func session(addr string) (*gocql.Session, error) {
 	cfg := gocql.NewCluster(host)
 	cfg.Port, cfg.ProtoVersion, cfg.DisableInitialHostLookup, cfg.NumConns = port, 4, true, 1
 	cfg.ConnectTimeout, cfg.Timeout = 5*time.Second, 10*time.Second
+	cfg.Logger = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo) // what it says comes back as errors
 	return cfg.CreateSession()
 }
