@@ -148,7 +148,7 @@ func heap() int64 {
 // must cost what a message to a small group costs: nothing is read or written for each member.
 func TestAGroupOf100000(t *testing.T) {
 	if testing.Short() {
-		t.Skip("100,000 members take some seconds")
+		t.Skip("NOT RUN with -short: 100,000 members take some seconds")
 	}
 	h := open(t)
 	size := 100_000
