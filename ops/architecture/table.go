@@ -33,6 +33,8 @@ var guests = []struct{ library, guest string }{{"github.com/gocql/gocql", "ops/e
 // owners gives each library that must not spread the one place that may import it. Prefixes match whole path elements.
 var owners = []struct{ library, owner string }{
 	{"github.com/segmentio/kafka-go", "storage/kafka"},
+	{"github.com/hashicorp/memberlist", "ingest/owners/ring"},
+	{"github.com/fxamacker/cbor", "schemas/cluster"},
 	{"github.com/gocql/gocql", "storage/cassandra"},
 	{"github.com/apache/cassandra-gocql-driver", "storage/cassandra"},
 	{"github.com/cockroachdb/pebble", "storage/pebble"},
