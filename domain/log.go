@@ -43,3 +43,8 @@ func (e *TruncatedError) Error() string {
 
 // Is makes errors.Is(err, ErrTruncated) true.
 func (e *TruncatedError) Is(target error) bool { return target == ErrTruncated }
+
+// ErrRefused is in the chain of an append's error when the log will never take this batch from this writer: it is too large, out of sequence, or
+// of a term that was deposed. It must not be sent again. Whether an earlier attempt landed, or still lands, is as unknown as after any error:
+// only a claim of a higher term, read back, settles it.
+var ErrRefused = errors.New("the log will never take this batch from this writer")

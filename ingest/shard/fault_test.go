@@ -41,6 +41,47 @@ func TestLostAnswersDoubleNothing(t *testing.T) {
 	}
 }
 
+// TestRefusedIsNeverSentAgain has the log refuse a batch for good: it is sent once, a claim settles it, and its commands are decided again. When
+// an earlier attempt has landed all the same, reading finds it and its senders have their answer without a claim. A batch that is refused twice fails as moved.
+func TestRefusedIsNeverSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		rejects int32
+		landed  bool
+		sent    int32 // appends of commits, after the first message
+		claims  domain.Term
+		want    domain.Code
+	}{
+		{"refused", 1, false, 2, 2, ""},
+		{"refused, and an earlier attempt landed", 1, true, 1, 1, ""},
+		{"refused whoever sends it", 2, false, 2, 3, domain.Unknown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDisk(t)
+			r := start(t, d, nil)
+			defer r.stop()
+			ab := direct("ann", "ben")
+			r.ok(ab, send("ann", "ben", 1))
+			before := r.log.commits.Load()
+			r.log.rejectLate.Store(c.landed)
+			r.log.reject.Store(c.rejects)
+			res := r.do(ab, send("ann", "ben", 2))
+			require.Equal(t, c.want, domain.CodeOf(res.Err))
+			require.Equal(t, c.sent, r.log.commits.Load()-before)
+			r.ready()
+			next := r.ok(ab, send("ann", "ben", 3))
+			require.Equal(t, c.claims, next.Position.Term)
+			h := requireFold(t, d, r)
+			if c.want == "" {
+				require.Equal(t, domain.Seq(2), res.Seq)
+			}
+			require.Len(t, h.commits, int(next.Seq))
+		})
+	}
+}
+
 // TestWhatWasGivenUpKeepsItsPlace lets a command reach its deadline in a batch that the log does not take, and a later one of the same sender not.
 // When the log takes batches again, the later one may not overtake the earlier one, which the sender's gateway sends again.
 func TestWhatWasGivenUpKeepsItsPlace(t *testing.T) {

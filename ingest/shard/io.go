@@ -4,6 +4,7 @@ import (
 	"context"
 	cryptorand "crypto/rand"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"parley/domain"
@@ -69,7 +70,7 @@ func (s *Shard) onIO(r ioResult) {
 	case r.do == fence.DoAppend && r.err != nil:
 		s.metrics.appendFails.Inc()
 		s.logFailed("append", &s.appendErr, r.err)
-		s.obey(s.owner.OnAppend(now, r.id, fence.Unknown, 0))
+		s.obey(s.owner.OnAppend(now, r.id, failed(r.err), 0))
 	case r.do == fence.DoAppend:
 		s.appendWorks()
 		s.obey(s.owner.OnAppend(now, r.id, fence.Landed, r.base))
@@ -83,6 +84,14 @@ func (s *Shard) onIO(r ioResult) {
 		s.metrics.records.Add(float64(len(r.records)))
 		s.obey(s.owner.OnRead(now, r.id, r.records, r.end))
 	}
+}
+
+// failed is what an append that failed means to the fence. The same batch may be sent again, except where the log says that it never takes it.
+func failed(err error) fence.Outcome {
+	if errors.Is(err, domain.ErrRefused) {
+		return fence.Refused
+	}
+	return fence.Unknown
 }
 
 // logFailed notes why the log does not work; the fence tries again.
@@ -113,8 +122,9 @@ func (s *Shard) readWorks() {
 func (s *Shard) stop(io context.Context) {
 	s.mail.close()
 	s.receive(time.Now())
-	s.failUndecided(errStopping)
+	s.dismiss()
 	s.stopReads()
+	s.noteSettled()
 	deadline := time.NewTimer(s.set.StopTimeout)
 	defer deadline.Stop()
 	timer := time.NewTimer(never)
@@ -134,7 +144,8 @@ func (s *Shard) stop(io context.Context) {
 			s.log.Warn("stopped before all was flushed", "tail", s.tail.len())
 			return
 		}
-		s.failUndecided(errStopping) // what came back because of a new term
+		s.dismiss() // what came back because of a new term
+		s.noteSettled()
 	}
 }
 
@@ -165,7 +176,7 @@ func (s *Shard) stopReads() {
 func (s *Shard) shut() {
 	s.mail.close()
 	s.receive(time.Now())
-	s.failUndecided(errStopping)
+	s.dismiss()
 	s.stopReads()
 	for _, b := range []*batch{s.flight, s.forming} {
 		for _, w := range b.waiters {
@@ -175,7 +186,9 @@ func (s *Shard) shut() {
 	s.cfg.Budget.add(-s.tail.bytes)
 	s.serving.Store(false)
 	s.owned = false
+	s.metrics.gone()
 	s.why.Store(&errStopped)
+	s.settledOnce.Do(func() { close(s.settled) })
 }
 
 // drain lets the work beside the loop end: its results are nobody's.

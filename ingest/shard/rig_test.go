@@ -95,6 +95,9 @@ type faultyLog struct {
 	shard.Log
 	loseAnswers atomic.Int32 // so many appends land and answer with an error
 	refuse      atomic.Bool  // appends fail and do not land
+	reject      atomic.Int32 // so many appends of commits are refused for good and do not land
+	rejectLate  atomic.Bool  // the same, but what was rejected has landed all the same, as an abandoned attempt might
+	commits     atomic.Int32 // appends of commits
 	delay       atomic.Int64 // of appends
 	appends     atomic.Int32
 }
@@ -111,11 +114,24 @@ func (l *faultyLog) Append(ctx context.Context, p domain.Partition, b domain.Bat
 	if l.refuse.Load() {
 		return 0, errBroken
 	}
+	if !b.Plain {
+		l.commits.Add(1)
+		if l.reject.Add(-1) >= 0 {
+			return 0, l.rejected(p, b)
+		}
+	}
 	at, err := l.Log.Append(ctx, p, b)
 	if err == nil && l.loseAnswers.Add(-1) >= 0 {
 		return 0, errBroken
 	}
 	return at, err
+}
+
+func (l *faultyLog) rejected(p domain.Partition, b domain.Batch) error {
+	if l.rejectLate.Load() {
+		_, _ = l.Log.Append(context.Background(), p, b)
+	}
+	return fmt.Errorf("out of sequence: %w", domain.ErrRefused)
 }
 
 // faultyStore is the real store, failing while broken.

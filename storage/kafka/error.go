@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"parley/domain"
 )
 
 // Class tells what an error of an append says about this attempt. The table is in the package comment.
@@ -27,6 +29,11 @@ type Error struct {
 
 // Error implements error.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Class, e.Err) }
+
+// Is makes errors.Is(err, domain.ErrRefused) true for the classes after which the same batch must not be sent again.
+func (e *Error) Is(target error) bool {
+	return target == domain.ErrRefused && (e.Class == Sequence || e.Class == Deposed || e.Class == Content)
+}
 
 // Unwrap returns Kafka's error, or that of the connection or context.
 func (e *Error) Unwrap() error { return e.Err }
@@ -52,7 +59,6 @@ var classes = map[kafkago.Error]Class{
 	kafkago.UnknownProducerId:            Sequence,
 	kafkago.InvalidProducerEpoch:         Deposed,
 	kafkago.ProducerFenced:               Deposed,
-	kafkago.InvalidMessage:               Content,
 	kafkago.MessageSizeTooLarge:          Content,
 	kafkago.RecordListTooLarge:           Content,
 	kafkago.InvalidTimestamp:             Content,
