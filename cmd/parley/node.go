@@ -132,7 +132,7 @@ func (n *node) buildCore(ctx context.Context) error {
 		domain.KindUser:   user.Rules{},
 	}
 	n.owners, err = owners.New(owners.Config{
-		Node: host, Control: n.control, Log: n.logs, Store: n.store,
+		Node: domain.NodeName(host), Control: n.control, Log: n.logs, Store: n.store,
 		Feed:  func(p domain.Partition) shard.Feed { return n.feeds[p] },
 		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
 		Shard: shard.Settings{CheckpointLag: n.checkpointLag()},

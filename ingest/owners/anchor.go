@@ -28,7 +28,10 @@ func (o *Owners) writeAnchors(ctx context.Context) {
 
 // writeAnchor writes the place that an owned partition has reached, when there is news.
 func (o *Owners) writeAnchor(ctx context.Context, p domain.Partition) error {
-	s := o.shards[p]
+	s := o.tenures[p].at.Load()
+	if s == nil {
+		return nil
+	}
 	at := s.Place()
 	old, _ := o.cfg.Control.Anchor(p)
 	if ready := s.Ready() == nil; !ready || at.Index == 0 || at.Offset < old.Offset {

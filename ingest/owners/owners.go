@@ -26,28 +26,33 @@ type Control interface {
 
 // Config says what a node owns with. The fields without a default must be set.
 type Config struct {
-	Node        string
+	Node        domain.NodeName
 	Control     Control // with a slot map
 	Log         shard.Log
 	Store       shard.Store
 	Feed        func(domain.Partition) shard.Feed
 	Rules       func(domain.Kind) domain.Rules
-	Ring        func(domain.Partition) fence.Ring // default: this node is the only one
-	Now         func() time.Time                  // default: time.Now
-	Shard       shard.Settings                    // of each shard; CacheRows 0: an equal part of a million, at least 10,000
-	TailBytes   int64                             // of all tails together; 512 MiB
-	AnchorEvery time.Duration                     // 10 minutes
-	Metrics     prometheus.Registerer             // nil: none
-	Logger      *slog.Logger                      // nil: none
+	Ring        Ring                  // nil: this node is alone
+	Peers       Peers                 // with a ring
+	Now         func() time.Time      // default: time.Now
+	Shard       shard.Settings        // of each shard; CacheRows 0: an equal part of a million, at least 10,000
+	TailBytes   int64                 // of all tails together; 512 MiB
+	AnchorEvery time.Duration         // 10 minutes
+	Metrics     prometheus.Registerer // nil: none
+	Logger      *slog.Logger          // nil: none
 }
 
-// Owners runs the shards of this node.
+// Owners runs the shards of this node, and knows the way to those of others.
 type Owners struct {
-	cfg    Config
-	slots  *control.SlotMap
-	shards map[domain.Partition]*shard.Shard
-	order  []domain.Partition
-	budget *shard.Budget
+	cfg     Config
+	name    domain.NodeName
+	ring    Ring
+	peers   Peers // nil: this node is alone
+	slots   *control.SlotMap
+	tenures map[domain.Partition]*tenure
+	order   []domain.Partition
+	routes  *routes
+	budget  *shard.Budget
 }
 
 // Defaults of a node.
@@ -60,38 +65,60 @@ const (
 
 // Refusals of the router.
 var (
-	errStream = domain.Refuse(domain.BadRequest, "malformed stream")
-	errMoved  = domain.Refuse(domain.Unknown, "moved")
+	errStream   = domain.Refuse(domain.BadRequest, "malformed stream")
+	errMoved    = domain.Refuse(domain.Unknown, "moved")
+	errStopping = domain.Refuse(domain.Stopping, "the node stops")
 )
 
-var errNoSlotMap = errors.New("owners: control has no slot map")
+var (
+	errNoSlotMap = errors.New("owners: control has no slot map")
+	errPartition = errors.New("owners: no such partition")
+	errNobody    = errors.New("no node serves")
 
-// New makes a shard for every partition of the slot map. They do nothing until Run.
+	errTakingOver = errors.New("taking over")
+)
+
+// New makes a place for every partition of the slot map, with its shard if the node is alone: commands wait there. Nothing runs until Run.
 func New(cfg Config) (*Owners, error) {
 	slots := cfg.Control.SlotMap()
 	if slots == nil {
 		return nil, errNoSlotMap
 	}
-	o := &Owners{slots: slots, shards: make(map[domain.Partition]*shard.Shard), order: slots.Partitions()}
+	o := &Owners{
+		name: cfg.Node, ring: cfg.Ring, peers: cfg.Peers, slots: slots, tenures: make(map[domain.Partition]*tenure),
+		order: slots.Partitions(), routes: newRoutes(),
+	}
+	if o.ring == nil {
+		o.ring, o.peers = alone{cfg.Node}, nil
+	}
 	o.cfg = cfg.withDefaults(len(o.order))
 	o.budget = shard.NewBudget(o.cfg.TailBytes)
 	for _, p := range o.order {
-		s, err := shard.New(o.shardConfig(p))
-		if err != nil {
-			return nil, fmt.Errorf("owners: %w", err)
-		}
-		o.shards[p] = s
+		o.tenures[p] = &tenure{o: o, p: p, asks: make(chan chan struct{})}
 	}
-	return o, nil
+	return o, o.openAll()
+}
+
+// openAll makes the shards of a node that is alone. With others it makes one for nothing, to find out now what is wrong with the settings.
+func (o *Owners) openAll() error {
+	if o.peers != nil {
+		cfg := o.shardConfig(o.order[0])
+		cfg.Metrics = nil
+		_, err := shard.New(cfg)
+		return err
+	}
+	for _, p := range o.order {
+		if _, err := o.tenures[p].open(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c Config) withDefaults(partitions int) Config {
 	c.AnchorEvery = cmp.Or(c.AnchorEvery, defaultAnchorEvery)
 	c.TailBytes = cmp.Or(c.TailBytes, defaultTailBytes)
 	c.Shard.CacheRows = cmp.Or(c.Shard.CacheRows, max(leastRows, nodeRows/partitions))
-	if c.Ring == nil {
-		c.Ring = func(domain.Partition) fence.Ring { return fence.NamedAtOnce }
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -100,18 +127,18 @@ func (c Config) withDefaults(partitions int) Config {
 
 func (o *Owners) shardConfig(p domain.Partition) shard.Config {
 	return shard.Config{
-		Partition: p, Node: o.cfg.Node, Log: o.cfg.Log, Store: o.cfg.Store, Feed: o.cfg.Feed(p), Rules: o.cfg.Rules,
-		Ring: func() fence.Ring { return o.cfg.Ring(p) }, Now: o.cfg.Now, Settings: o.cfg.Shard,
+		Partition: p, Node: string(o.name), Log: o.cfg.Log, Store: o.cfg.Store, Feed: o.cfg.Feed(p), Rules: o.cfg.Rules,
+		Ring: func() fence.Ring { return o.ring.Standing(p) }, Now: o.cfg.Now, Settings: o.cfg.Shard,
 		Budget: o.budget, Metrics: o.cfg.Metrics, Logger: o.cfg.Logger,
 	}
 }
 
-// Run runs the shards until ctx ends and all of them have stopped.
+// Run runs the shards that the ring gives this node until ctx ends and all of them have stopped.
 func (o *Owners) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(o.order))
 	for i, p := range o.order {
-		wg.Go(func() { errs[i] = o.shards[p].Run(ctx) })
+		wg.Go(func() { errs[i] = o.tenures[p].run(ctx) })
 	}
 	wg.Go(func() { o.writeAnchors(ctx) })
 	wg.Wait()
@@ -126,44 +153,73 @@ func (o *Owners) Partition(id domain.StreamID) (p domain.Partition, ok bool) {
 // Partitions returns all partitions of the slot map, in order. The slice must not be changed.
 func (o *Owners) Partitions() []domain.Partition { return o.order }
 
-// Submit routes a command to the owner of its stream. It never blocks.
-func (o *Owners) Submit(req domain.Request) {
-	s, err := o.shard(req.Stream)
-	if err != nil {
-		req.Done(domain.Result{Err: err})
-		return
-	}
-	s.Submit(req)
-}
-
-func (o *Owners) shard(id domain.StreamID) (*shard.Shard, error) {
+func (o *Owners) tenure(id domain.StreamID) (*tenure, *domain.Error) {
 	p, ok := o.slots.Partition(id)
 	if !ok {
 		return nil, errStream
 	}
-	s, ok := o.shards[p]
-	if !ok {
-		return nil, errMoved
-	}
-	return s, nil
+	return o.tenures[p], nil
 }
 
-// Positions returns that of the last accepted commit of each partition, in the order of Partitions.
+// Owner returns the node that is to own a partition; ok is false when nobody serves.
+func (o *Owners) Owner(p domain.Partition) (node domain.NodeName, ok bool) { return o.ring.Owner(p) }
+
+// Here returns whether the shard of a partition runs on this node, and whether it owns the partition.
+func (o *Owners) Here(p domain.Partition) (here, owns bool) {
+	t := o.tenures[p]
+	if t == nil {
+		return false, false
+	}
+	s := t.at.Load()
+	return s != nil, s != nil && s.Owns()
+}
+
+// Position returns that of the last accepted commit of a partition that is here; ok tells.
+func (o *Owners) Position(p domain.Partition) (at domain.Position, ok bool) {
+	t := o.tenures[p]
+	if t == nil {
+		return at, false
+	}
+	s := t.at.Load()
+	if s == nil {
+		return at, false
+	}
+	return s.Position(), true
+}
+
+// Positions returns that of the last accepted commit of each partition that is here, in the order of Partitions.
 func (o *Owners) Positions() []domain.Position {
-	out := make([]domain.Position, len(o.order))
-	for i, p := range o.order {
-		out[i] = o.shards[p].Position()
+	out := make([]domain.Position, 0, len(o.order))
+	for _, p := range o.order {
+		if at, ok := o.Position(p); ok {
+			out = append(out, at)
+		}
 	}
 	return out
 }
 
-// Ready returns nil when every partition is ready, else all that are not, with the reason.
+// Ready returns nil when every partition that this node is to own is ready and every other has an owner, else all that are not, with the reason.
 func (o *Owners) Ready() error {
 	var errs []error
 	for _, p := range o.order {
-		if err := o.shards[p].Ready(); err != nil {
+		if err := o.ready(p); err != nil {
 			errs = append(errs, fmt.Errorf("partition %d: %w", p, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (o *Owners) ready(p domain.Partition) error {
+	if s := o.tenures[p].at.Load(); s != nil {
+		return s.Ready()
+	}
+	node, ok := o.ring.Owner(p)
+	switch {
+	case !ok:
+		return errNobody
+	case node == o.name:
+		return errTakingOver
+	default:
+		return nil
+	}
 }

@@ -30,7 +30,7 @@ func (s *Shard) Run(ctx context.Context) error {
 	defer s.drain()
 	defer cancel()
 	if err := s.begin(ctx); err != nil {
-		return nil // ctx ended before the checkpoint could be read: nothing was begun
+		return nil // it was to stop before the checkpoint could be read: nothing was begun
 	}
 	if s.loop(ctx, io) {
 		s.stop(io)
@@ -38,7 +38,7 @@ func (s *Shard) Run(ctx context.Context) error {
 	return nil
 }
 
-// begin reads the checkpoint, as often as it takes. Commands wait meanwhile, and are refused at their deadline.
+// begin reads the checkpoint, as often as it takes. Commands wait meanwhile, and are refused at their deadline. It fails when the shard is to stop.
 func (s *Shard) begin(ctx context.Context) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -58,6 +58,8 @@ func (s *Shard) begin(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case s.elsewhere = <-s.leave:
+			return errStopped
 		case <-tick.C:
 			s.receive(time.Now())
 			s.expire(time.Now())
@@ -109,6 +111,8 @@ func (s *Shard) loop(ctx, io context.Context) bool {
 		}
 		select {
 		case <-ctx.Done():
+			return true
+		case s.elsewhere = <-s.leave:
 			return true
 		case <-s.mail.bell:
 			s.receive(time.Now())

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ type metrics struct {
 	read        prometheus.Counter
 	claims      prometheus.Counter
 	deposed     prometheus.Counter
+	handedOver  prometheus.Counter
 	appendFails prometheus.Counter
 	storeFails  *prometheus.CounterVec
 	broken      prometheus.Counter
@@ -57,6 +59,7 @@ func newMetrics(reg prometheus.Registerer, p domain.Partition) *metrics {
 		read:        f.counter("parley_shard_commits_read_total", "Accepted commits taken from the log: at take-over, and those of other owners."),
 		claims:      f.counter("parley_shard_terms_total", "Terms that this node has owned."),
 		deposed:     f.counter("parley_shard_deposed_total", "Times that another node took the partition over."),
+		handedOver:  f.counter("parley_shard_commands_handed_over_total", "Commands given undecided to the partition's next owner."),
 		appendFails: f.counter("parley_shard_append_failures_total", "Appends without an answer: their outcome was unknown."),
 		storeFails:  f.vec("parley_shard_store_failures_total", "Calls of the store that failed and are tried again.", "call"),
 		broken:      f.counter("parley_shard_broken_rows_total", "Rows in the store that could not be read."),
@@ -130,32 +133,45 @@ func (m *metrics) acked(b *batch, now time.Time) {
 	m.append.Observe(now.Sub(b.sent).Seconds())
 }
 
-// factory registers metrics. A second registration is a programming error and panics.
+// gone says that there is no shard of the partition here.
+func (m *metrics) gone() {
+	for _, g := range []prometheus.Gauge{m.owned, m.tail, m.tailBytes, m.mailbox, m.rows} {
+		g.Set(0)
+	}
+}
+
+// factory registers metrics. A partition that comes back to this node goes on with those that it had.
 type factory struct{ reg prometheus.Registerer }
+
+// register returns c, or what was registered under its name before. Anything else is a programming error and panics.
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
+	err := reg.Register(c)
+	if err == nil {
+		return c
+	}
+	if old, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if c, ok := old.ExistingCollector.(C); ok {
+			return c
+		}
+	}
+	panic(err)
+}
 
 // buckets reach from 50 µs to 6.5 s, doubling.
 var buckets = prometheus.ExponentialBuckets(50e-6, 2, 18)
 
 func (f factory) histogram(name, help string) prometheus.Histogram {
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
-	f.reg.MustRegister(h)
-	return h
+	return register(f.reg, prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}))
 }
 
 func (f factory) counter(name, help string) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	f.reg.MustRegister(c)
-	return c
+	return register(f.reg, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help}))
 }
 
 func (f factory) vec(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	f.reg.MustRegister(c)
-	return c
+	return register(f.reg, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
 }
 
 func (f factory) gauge(name, help string) prometheus.Gauge {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-	f.reg.MustRegister(g)
-	return g
+	return register(f.reg, prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}))
 }

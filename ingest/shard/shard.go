@@ -23,7 +23,13 @@ type Shard struct {
 	why     atomic.Pointer[error] // why it is not ready; nil: it is
 	at      atomic.Pointer[Place] // behind the last accepted commit
 
+	leave       chan func(domain.Request) // has room for one
+	settled     chan struct{}
+	settledOnce sync.Once
+
 	// What follows belongs to the loop.
+
+	elsewhere func(domain.Request) // takes what is not decided, while the shard hands over; else nil
 
 	owner     *fence.Owner
 	start     time.Time
@@ -94,7 +100,7 @@ func New(cfg Config) (*Shard, error) {
 		forming: &batch{}, flight: &batch{}, tail: tail{budget: cfg.Budget},
 		waits: make(map[*stream]struct{}), loads: make(map[rowName]*load), broken: make(map[rowName]struct{}),
 		ioResults: make(chan ioResult), loadResults: make(chan loadResult), flushResults: make(chan flushed),
-		cancelRead: func() {},
+		cancelRead: func() {}, leave: make(chan func(domain.Request), 1), settled: make(chan struct{}),
 	}
 	s.at.Store(&Place{Position: domain.Position{Partition: cfg.Partition, Offset: -1}})
 	s.setReady()
@@ -103,14 +109,31 @@ func New(cfg Config) (*Shard, error) {
 
 // Submit hands a command over. It never blocks; when the shard cannot take the command, Done is called at once, by the caller's goroutine.
 func (s *Shard) Submit(req domain.Request) {
+	if !s.Take(req) {
+		s.refuseNow(req, errStopping)
+	}
+}
+
+// Take is Submit, but a shard that stops leaves the command with the caller: taken tells.
+func (s *Shard) Take(req domain.Request) (taken bool) {
 	p := &pending{req: req, at: time.Now(), deadline: req.Deadline}
 	if p.deadline.IsZero() {
 		p.deadline = p.at.Add(s.set.Deadline)
 	}
-	if err := s.mail.put(p); err != nil {
-		s.metrics.rejected(err)
-		req.Done(domain.Result{Err: err})
+	err := s.mail.put(p)
+	if err == errStopping { //nolint:errorlint // the mailbox's own refusals are these very values
+		return false
 	}
+	if err != nil {
+		s.refuseNow(req, err)
+	}
+	return true
+}
+
+// refuseNow answers a command that did not reach the loop.
+func (s *Shard) refuseNow(req domain.Request, err *domain.Error) {
+	s.metrics.rejected(err)
+	req.Done(domain.Result{Err: err})
 }
 
 // Position returns that of the last accepted commit that this shard knows. Index 0: none.

@@ -1,0 +1,195 @@
+package owners
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/domain"
+	"parley/domain/fence"
+	"parley/ingest/shard"
+)
+
+// tenure is one partition's part in this node's life: its shard runs here while the ring names the node, and until another node has taken over.
+//
+// What must hold: a command that is taken while the partition is handed over reaches the next owner behind those that were taken before it.
+type tenure struct {
+	o  *Owners
+	p  domain.Partition
+	at atomic.Pointer[shard.Shard] // nil: the partition is not here
+
+	asks chan chan struct{} // to hand over; each is closed when that is done
+
+	mu     sync.Mutex
+	moving bool             // the shard hands over: what comes waits in late
+	late   []domain.Request // in order
+}
+
+// submit hands a command to the shard that is here, or keeps it until the shard that leaves has handed its own over. here is false when there is none.
+func (t *tenure) submit(req domain.Request) (here bool) {
+	s := t.at.Load()
+	if s == nil {
+		return false
+	}
+	if s.Take(req) {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.moving { // it has handed over, or stops with the node
+		return false
+	}
+	t.late = append(t.late, req)
+	return true
+}
+
+// run runs the partition's shard whenever the ring names the node, until ctx ends.
+func (t *tenure) run(ctx context.Context) error {
+	for {
+		changed := t.o.ring.Changed()
+		if t.o.ring.Standing(t.p) != fence.NotNamed {
+			if err := t.serve(ctx); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case ask := <-t.asks:
+			close(ask) // nothing is here
+		case <-changed:
+		}
+	}
+}
+
+// lookEvery is how often a node that is not named looks whether it still owns.
+const lookEvery = 100 * time.Millisecond
+
+// serve runs a shard until ctx ends, the partition is handed over, or this node neither owns it nor is named.
+func (t *tenure) serve(ctx context.Context) error {
+	s, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer t.at.Store(nil)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	asking, end := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer end()
+	work.Go(func() { t.takeOver(asking, s) })
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case ask := <-t.asks:
+			end()
+			t.handOver(s)
+			close(ask)
+			return <-done
+		case <-look.C:
+			if !s.Owns() && t.o.ring.Standing(t.p) == fence.NotNamed {
+				end()
+				t.handOver(s)
+				return <-done
+			}
+		}
+	}
+}
+
+// open makes the shard, unless it is there.
+func (t *tenure) open() (*shard.Shard, error) {
+	if s := t.at.Load(); s != nil {
+		return s, nil
+	}
+	s, err := shard.New(t.o.shardConfig(t.p))
+	if err != nil {
+		return nil, fmt.Errorf("owners: %w", err)
+	}
+	t.at.Store(s)
+	return s, nil
+}
+
+// handOver gives what the shard has not decided to whom the ring names, and what came meanwhile behind it.
+func (t *tenure) handOver(s *shard.Shard) {
+	t.mu.Lock()
+	t.moving = true
+	t.mu.Unlock()
+	<-s.HandOver(func(req domain.Request) { t.o.forward(t.p, req, 0) })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at.Store(nil)
+	t.moving = false
+	for _, req := range t.late {
+		t.o.forward(t.p, req, 0)
+	}
+	t.late = nil
+}
+
+const (
+	askLimit = 2 * time.Second       // of one try: then the fence has waited long enough to claim anyway
+	askPause = 50 * time.Millisecond // between tries
+)
+
+// takeOver asks the node that has the partition to hand it over, so that the claim need not wait until the ring has settled.
+func (t *tenure) takeOver(ctx context.Context, s *shard.Shard) {
+	for ctx.Err() == nil && !s.Owns() {
+		changed := t.o.ring.Changed()
+		wait := time.Hour
+		if from, ok := t.o.ring.From(t.p); ok {
+			try, cancel := context.WithTimeout(ctx, askLimit)
+			err := t.o.peers.Release(try, from, t.p)
+			cancel()
+			if err == nil {
+				t.o.ring.HandedOver(t.p)
+				return
+			}
+			wait = askPause
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-time.After(wait):
+		}
+	}
+}
+
+var errStillNamed = errors.New("the ring still names this node")
+
+// Release hands a partition over to a node that the ring names in this one's stead: it returns when the shard here decides nothing more and what
+// it has sent to the log is settled. It waits until this node's ring agrees: a node that is still named would take the partition again.
+func (o *Owners) Release(ctx context.Context, p domain.Partition) error {
+	t := o.tenures[p]
+	if t == nil {
+		return errPartition
+	}
+	for {
+		changed := o.ring.Changed()
+		if o.ring.Standing(p) == fence.NotNamed {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return errStillNamed
+		case <-changed:
+		}
+	}
+	ask := make(chan struct{})
+	select {
+	case t.asks <- ask:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-ask:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
