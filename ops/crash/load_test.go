@@ -241,6 +241,18 @@ func (l *load) slowest() (most time.Duration) {
 	return most
 }
 
+// calm forgets how long answers have taken so far.
+func (l *load) calm() {
+	for _, u := range l.all() {
+		for _, line := range u.lines {
+			line.out.mu.Lock()
+			line.out.slowest = 0
+			line.out.mu.Unlock()
+		}
+	}
+	l.pause.Store(0)
+}
+
 // gaveUp returns how often a user had no answer for longer than an SDK waits.
 func (l *load) gaveUp() (n int) {
 	for _, u := range l.all() {

@@ -191,7 +191,7 @@ func (r *rig) run(name string, change func(*plan), do func(x *trial)) {
 		x := &trial{rig: r, t: t, outcome: &outcome{fault: name}}
 		x.load = startLoad(t, &r.server.target, p, 1)
 		time.Sleep(warmUp)
-		x.load.pause.Store(0)
+		x.load.calm()
 		do(x)
 		x.awaitServing()
 		time.Sleep(coolDown)

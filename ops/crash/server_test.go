@@ -71,6 +71,7 @@ type server struct {
 	exited    chan error
 	http      *http.Client
 	target    bench.Target
+	place     *world // where it runs; nil: in the machine's own network
 }
 
 // newServer starts one and waits until it serves. It is ended with the test.
@@ -91,8 +92,8 @@ func prepareServer(t *testing.T, bin, data string, env ...string) *server {
 	}
 	s := &server{
 		t: t, limit: startLimit, bin: bin, data: data, listen: freeAddr(t), admin: freeAddr(t), env: env, log: log,
-		http: &http.Client{Timeout: startLimit, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
+	s.http = &http.Client{Timeout: startLimit, Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.dial}}
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {
@@ -155,7 +156,7 @@ func (s *server) start() time.Duration {
 	s.cmd = exec.Command(s.bin, "serve", "--dev", "--data", s.data, "--listen", s.listen, "--admin", s.admin, "--log.format", "json")
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
+	if err := s.place.inside(s.cmd.Start); err != nil {
 		s.t.Fatalf("start: %v", err)
 	}
 	cmd, exited := s.cmd, make(chan error, 1)
@@ -229,6 +230,29 @@ func (s *server) kill() {
 	}
 	<-s.exited
 	s.cmd = nil
+}
+
+// stop ends the life in good order and returns how long that took.
+func (s *server) stop() time.Duration {
+	s.t.Helper()
+	begin := time.Now()
+	s.signal(syscall.SIGTERM)
+	select {
+	case err := <-s.exited:
+		if err != nil {
+			s.t.Errorf("an orderly stop ends with %v\n%s", err, s.lastWords())
+		}
+		s.cmd = nil
+	case <-time.After(startLimit):
+		s.t.Errorf("an orderly stop takes longer than %s", startLimit)
+		s.kill()
+	}
+	return time.Since(begin)
+}
+
+// dial connects to an address where the server runs.
+func (s *server) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return s.place.dial(ctx, network, addr)
 }
 
 // signal sends one: SIGSTOP stalls the server, SIGCONT wakes it.
