@@ -41,7 +41,11 @@ func (l *Log) append(ctx context.Context, p domain.Partition, b domain.Batch) (i
 	}
 	ctx, cancel := l.limited(ctx)
 	defer cancel()
-	res, err := l.produce(ctx, name, number, p, b)
+	return landed(l.produce(ctx, name, number, p, b))
+}
+
+// landed is where a batch is as far as the answer tells.
+func landed(res *kafkago.ProduceResponse, err error) (int64, error) {
 	switch {
 	case err != nil:
 		return 0, &Error{Unknown, timely(err)}

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -68,16 +67,7 @@ func TestEngineLog(t *testing.T) {
 		return func() storagetest.Log { return &trimmed{Log: openLog(t, o), brokers: c.Addrs()} }
 	})
 	t.Run("brokers fence", func(t *testing.T) { fences(t, openLog(t, realOptions(c))) })
-	t.Run("what a broker says of bad batches", func(t *testing.T) {
-		l := openLog(t, realOptions(c))
-		_, err := l.Append(t.Context(), 1, commit(1, 0, string(make([]byte, 2<<20))))
-		if ClassOf(err) != Content || !errors.Is(err, kafkago.MessageSizeTooLarge) {
-			t.Errorf("a batch of 2 MiB: %v", err)
-		}
-		if got := contents(t, l, 1); got != "[]" {
-			t.Errorf("the log holds %s", got)
-		}
-	})
+	t.Run("rows of the table", func(t *testing.T) { realRows(t, c) })
 	t.Run("the leader is killed", func(t *testing.T) {
 		underFault(t, c, func(leader int) {
 			try(t, c.Nodes[leader].Kill())
