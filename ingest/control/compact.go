@@ -20,7 +20,7 @@ const compactFrom = 10_000
 func (c *Control) compact(ctx context.Context, records int) error {
 	trimmer, ok := c.log.(Trimmer)
 	s := c.current.Load()
-	if live := 1 + len(s.apps) + len(s.anchors); !ok || records < compactFrom || records < 4*live {
+	if live := 1 + len(s.apps) + len(s.anchors) + len(s.nodes); !ok || records < compactFrom || records < 4*live {
 		return nil
 	}
 	b, err := s.batch()
@@ -57,6 +57,11 @@ func (s *snapshot) batch() (domain.Batch, error) {
 	}
 	for p, a := range s.anchors {
 		if err := put(anchorKey(p), a); err != nil {
+			return b, err
+		}
+	}
+	for name, number := range s.nodes {
+		if err := put(nodeKey(name), Node{Format: format, Name: name, Number: number}); err != nil {
 			return b, err
 		}
 	}

@@ -34,6 +34,7 @@ type snapshot struct {
 	slots   *SlotMap
 	apps    map[domain.AppID]*App
 	anchors map[domain.Partition]Anchor
+	nodes   map[domain.NodeName]domain.Partition
 }
 
 // Control is the cluster's shared knowledge. Load it before anything else is asked of it, then let Run follow what other nodes write.
@@ -52,7 +53,9 @@ type Control struct {
 // New returns a Control that knows nothing yet.
 func New(log Log, logger *slog.Logger, now func() time.Time) *Control {
 	c := &Control{log: log, logger: logger, now: now}
-	c.current.Store(&snapshot{apps: map[domain.AppID]*App{}, anchors: map[domain.Partition]Anchor{}})
+	c.current.Store(&snapshot{
+		apps: map[domain.AppID]*App{}, anchors: map[domain.Partition]Anchor{}, nodes: map[domain.NodeName]domain.Partition{},
+	})
 	return c
 }
 
@@ -129,7 +132,7 @@ func (c *Control) apply(records []domain.LogRecord) error {
 		return nil
 	}
 	old := c.current.Load()
-	s := &snapshot{slots: old.slots, apps: maps.Clone(old.apps), anchors: maps.Clone(old.anchors)}
+	s := &snapshot{slots: old.slots, apps: maps.Clone(old.apps), anchors: maps.Clone(old.anchors), nodes: maps.Clone(old.nodes)}
 	for _, r := range records {
 		if r.Offset < c.next {
 			continue

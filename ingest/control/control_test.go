@@ -136,6 +136,8 @@ func TestHistoryIsCompacted(t *testing.T) {
 	_, err := c.EnsureSlotMap(t.Context(), 16, 4)
 	require.NoError(t, err)
 	require.NoError(t, c.PutApp(t.Context(), app("demo#chat", "1")))
+	number, err := c.EnsureNode(t.Context(), "a")
+	require.NoError(t, err)
 	b := domain.Batch{Plain: true}
 	for i := range 12_000 {
 		b.Keys = append(b.Keys, []byte("anchor/7"))
@@ -147,7 +149,7 @@ func TestHistoryIsCompacted(t *testing.T) {
 	first := load(t, log)
 	start, end, err := log.Bounds(t.Context(), domain.Control)
 	require.NoError(t, err)
-	require.Equal(t, domain.Offset(3), end-start, "the slot map, the app, the anchor")
+	require.Equal(t, domain.Offset(4), end-start, "the slot map, the app, the anchor, the node")
 	require.NoError(t, log.Close())
 
 	log = openLog(t, dir)
@@ -155,6 +157,9 @@ func TestHistoryIsCompacted(t *testing.T) {
 	second := load(t, log)
 	require.Equal(t, first.SlotMap(), second.SlotMap())
 	require.Equal(t, first.Apps(), second.Apps())
+	again, ok := second.Node("a")
+	require.True(t, ok)
+	require.Equal(t, number, again)
 	a, ok := second.Anchor(7)
 	require.True(t, ok)
 	require.Equal(t, domain.Offset(11_999), a.Offset)

@@ -19,10 +19,12 @@ const (
 	slotMapKey   = "slotmap"
 	appPrefix    = "app/"
 	anchorPrefix = "anchor/"
+	nodePrefix   = "node/"
 )
 
 func appKey(id domain.AppID) string       { return appPrefix + string(id) }
 func anchorKey(p domain.Partition) string { return anchorPrefix + strconv.Itoa(int(p)) }
+func nodeKey(name domain.NodeName) string { return nodePrefix + string(name) }
 func encode(key string, v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -41,6 +43,8 @@ func (s *snapshot) fold(r domain.LogRecord) error {
 		return s.foldApp(r)
 	case strings.HasPrefix(key, anchorPrefix):
 		return s.foldAnchor(r)
+	case strings.HasPrefix(key, nodePrefix):
+		return s.foldNode(r)
 	default:
 		return nil
 	}
