@@ -71,6 +71,11 @@ func TestJudge(t *testing.T) {
 			a.history = []arrival{history[2], history[1], history[0], history[3]}
 			b.history, b.inbox = a.history, []arrival{history[2], history[0], history[3]}
 		}, func(v *verdict) int { return v.misordered }},
+		{"a time before the one before", func(a, b *side) {
+			a.history[2].id, a.fates[1].ids, a.history = 9, []uint64{9}, a.history[:3]
+			a.fates[3].abandoned, a.fates[3].ids = true, nil
+			b.history, b.inbox = a.history, []arrival{a.history[0], a.history[2]}
+		}, func(v *verdict) int { return v.misordered }},
 		{"received and not in history", func(a, _ *side) { a.inbox = append(a.inbox, entry(77, "b", 9)) }, func(v *verdict) int { return v.resurrected }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

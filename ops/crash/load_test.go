@@ -241,9 +241,10 @@ func (l *load) slowest() (most time.Duration) {
 	return most
 }
 
-// calm forgets how long answers have taken so far.
+// calm forgets how long answers and log-ins have taken so far.
 func (l *load) calm() {
 	for _, u := range l.all() {
+		u.away.Store(0)
 		for _, line := range u.lines {
 			line.out.mu.Lock()
 			line.out.slowest = 0
@@ -251,6 +252,14 @@ func (l *load) calm() {
 		}
 	}
 	l.pause.Store(0)
+}
+
+// away returns the longest time that a user who wanted one had no session.
+func (l *load) away() (most time.Duration) {
+	for _, u := range l.all() {
+		most = max(most, time.Duration(u.away.Load()))
+	}
+	return most
 }
 
 // gaveUp returns how often a user had no answer for longer than an SDK waits.

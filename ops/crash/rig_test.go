@@ -26,14 +26,17 @@ const (
 // chats is how many partitions chats have here: each of three brokers leads one at least.
 const chats = 4
 
-// rig is parley on three brokers and Cassandra.
+// rig is parley on three brokers and Cassandra: one server, or a fleet.
 type rig struct {
 	t         *testing.T
 	bin       string
+	dir       string
 	kafka     *engines.Cluster
 	cassandra *engines.Cluster
-	server    *server
+	server    *server // alone, or nil
+	fleet     *fleet  // or nil
 	env       []string
+	dev       []byte // what the first node has made: the app and its secrets
 	results   []*outcome
 }
 
@@ -48,14 +51,26 @@ func needEngines(t *testing.T) {
 	}
 }
 
-// newRig starts the engines and parley, which makes its topics and tables.
+// newRig starts the engines and one server, which makes its topics and tables.
 func newRig(t *testing.T, cassandras int) *rig {
+	t.Helper()
+	r := newEngines(t, cassandras)
+	data := filepath.Join(r.dir, "parley")
+	r.server = prepareServer(t, r.bin, data, r.env...)
+	r.server.limit = enginesLimit
+	r.server.start()
+	r.server.readTarget(filepath.Join(data, "dev.json"))
+	return r
+}
+
+// newEngines starts the engines.
+func newEngines(t *testing.T, cassandras int) *rig {
 	t.Helper()
 	needEngines(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	r := &rig{t: t, bin: build(t)}
 	dir, logs := t.TempDir(), logDir(t)
+	r := &rig{t: t, bin: build(t), dir: dir}
 	var err error
 	if r.kafka, err = engines.Kafka(ctx, dir, 3, kafkaPort); err != nil {
 		t.Fatal(err)
@@ -83,11 +98,32 @@ func newRig(t *testing.T, cassandras int) *rig {
 		fmt.Sprintf("PARLEY_CASSANDRA_REPLICAS=%d", cassandras),
 		fmt.Sprintf("PARLEY_PARTITIONS_CHATS=%d", chats), "PARLEY_PARTITIONS_ROOMS=2",
 	}
-	r.server = prepareServer(t, r.bin, filepath.Join(dir, "parley"), r.env...)
-	r.server.limit = enginesLimit
-	r.server.start()
-	r.server.readTarget(filepath.Join(dir, "parley", "dev.json"))
 	return r
+}
+
+// target is where users connect.
+func (r *rig) target() *bench.Target {
+	if r.fleet != nil {
+		return &r.fleet.target
+	}
+	return &r.server.target
+}
+
+// ready tells whether all that runs calls itself ready; the reasons are what it says when it is not.
+func (r *rig) ready() (ok bool, reasons []string) {
+	ok = true
+	for _, s := range r.servers() {
+		is, why := s.ready()
+		ok, reasons = ok && is, append(reasons, why...)
+	}
+	return ok, reasons
+}
+
+func (r *rig) servers() []*server {
+	if r.fleet != nil {
+		return r.fleet.nodes
+	}
+	return []*server{r.server}
 }
 
 // keepLogs copies what the engines' nodes have said, before it goes with their data.
@@ -187,9 +223,11 @@ func (r *rig) run(name string, change func(*plan), do func(x *trial)) {
 		if change != nil {
 			change(&p)
 		}
-		r.server.t = t
+		for _, s := range r.servers() {
+			s.t = t
+		}
 		x := &trial{rig: r, t: t, outcome: &outcome{fault: name}}
-		x.load = startLoad(t, &r.server.target, p, 1)
+		x.load = startLoad(t, r.target(), p, 1)
 		time.Sleep(warmUp)
 		x.load.calm()
 		do(x)
@@ -204,14 +242,14 @@ func (r *rig) run(name string, change func(*plan), do func(x *trial)) {
 	})
 }
 
-// awaitServing waits until the server calls itself ready.
+// awaitServing waits until all that runs calls itself ready.
 func (x *trial) awaitServing() {
 	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(50 * time.Millisecond) {
-		if ok, _ := x.server.ready(); ok {
+		if ok, _ := x.rig.ready(); ok {
 			return
 		}
 	}
-	_, reasons := x.server.ready()
+	_, reasons := x.rig.ready()
 	x.t.Errorf("the server is not ready a minute after the fault: %q", reasons)
 }
 

@@ -33,7 +33,8 @@ type user struct {
 	wake     chan struct{}
 	lastID   atomic.Uint64
 	sessions atomic.Int64
-	onAck    func() // called at each positive answer
+	away     atomic.Int64 // the longest time without a session, in nanoseconds, since the last look
+	onAck    func()       // called at each positive answer
 	patience time.Duration
 	cut      atomic.Bool // to be cut off at the next look
 
@@ -129,8 +130,13 @@ func (u *user) writeEvery(ctx context.Context, every, offset time.Duration) {
 // run keeps the user connected until ctx ends.
 func (u *user) run(ctx context.Context) {
 	dice := rand.New(rand.NewPCG(u.seed, 1))
+	since := time.Now()
 	for session := 1; ctx.Err() == nil; session++ {
-		err := u.session(ctx, session)
+		had := u.sessions.Load()
+		err := u.session(ctx, session, since)
+		if u.sessions.Load() > had {
+			since = time.Now()
+		}
 		u.judge(err)
 		for _, l := range u.lines {
 			l.out.abandon(func() bool { return dice.IntN(10) == 0 })
@@ -153,8 +159,8 @@ func (u *user) judge(err error) {
 	}
 }
 
-// session is one connection, from the log-in until it breaks.
-func (u *user) session(ctx context.Context, session int) error {
+// session is one connection, from the log-in until it breaks. The one before ended at since.
+func (u *user) session(ctx context.Context, session int, since time.Time) error {
 	dial, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	u.beginConnection()
@@ -165,6 +171,7 @@ func (u *user) session(ctx context.Context, session int) error {
 		return err
 	}
 	u.sessions.Add(1)
+	u.away.Store(max(u.away.Load(), int64(time.Since(since))))
 	defer func() {
 		_ = c.Cut()
 		<-c.Done() // every callback has run

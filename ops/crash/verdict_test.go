@@ -59,6 +59,7 @@ func (v *verdict) judge(sides ...*side) {
 		v.countWhole(author, stored, reached, len(sides)-1)
 		v.judgeOrder(author, first.history, "history of "+first.user)
 	}
+	v.judgeIDs(first)
 	for _, s := range sides {
 		v.judgeInbox(s, first.history)
 	}
@@ -150,6 +151,15 @@ func (v *verdict) judgeOrder(author *side, history []arrival, where string) {
 			v.blamef(&v.misordered, "%v stands after %d in the %s", e.from, last, where)
 		}
 		last = max(last, e.from.n)
+	}
+}
+
+// judgeIDs holds ids, which are times, to growing in history: whatever clocks said.
+func (v *verdict) judgeIDs(s *side) {
+	for i := 1; i < len(s.history); i++ {
+		if was, is := s.history[i-1], s.history[i]; is.id <= was.id {
+			v.blamef(&v.misordered, "%v as %d stands after %v as %d in the history of %s", is.from, is.id, was.from, was.id, s.user)
+		}
 	}
 }
 
