@@ -34,7 +34,7 @@ func Kafka(ctx context.Context, dir string, n, port int) (*Cluster, error) {
 	}
 	c := &Cluster{}
 	for i := range n {
-		node, err := kafkaNode(ctx, dir, bin, libs, i, n, port)
+		node, err := kafkaNode(ctx, dir, bin, libs, i, n, port, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -43,14 +43,22 @@ func Kafka(ctx context.Context, dir string, n, port int) (*Cluster, error) {
 	return c, nil
 }
 
-// kafkaNode prepares broker i of n: it is a controller, too.
-func kafkaNode(ctx context.Context, dir, java, libs string, i, n, port int) (*Node, error) {
+// kafkaNode prepares broker i of n: it is a controller, too. Without security anybody may do anything.
+func kafkaNode(ctx context.Context, dir, java, libs string, i, n, port int, sec *Security) (*Node, error) {
 	at, err := folder(dir, fmt.Sprintf("kafka-%d", i+1), "data")
 	if err != nil {
 		return nil, err
 	}
 	properties, logging := filepath.Join(at, "server.properties"), filepath.Join(at, "log4j2.yaml")
-	if err := os.WriteFile(properties, []byte(kafkaProperties(at, i, n, port)), 0o644); err != nil {
+	text, accounts := kafkaProperties(at, i, n, port), []string(nil)
+	if sec != nil {
+		more, err := sec.properties(at)
+		if err != nil {
+			return nil, err
+		}
+		text, accounts = secured(text)+more, sec.accounts()
+	}
+	if err := os.WriteFile(properties, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(logging, kafkaLog, 0o644); err != nil {
@@ -58,8 +66,9 @@ func kafkaNode(ctx context.Context, dir, java, libs string, i, n, port int) (*No
 	}
 	classes := filepath.Join(libs, "*")
 	if _, err := os.Stat(filepath.Join(at, "data", "meta.properties")); err != nil {
-		format := exec.CommandContext(ctx, java, "-Xmx128m", "-Dlog4j2.configurationFile="+logging, "-cp", classes,
-			"kafka.tools.StorageTool", "format", "-t", kafkaID, "-c", properties)
+		args := []string{"-Xmx128m", "-Dlog4j2.configurationFile=" + logging, "-cp", classes, "kafka.tools.StorageTool", "format",
+			"-t", kafkaID, "-c", properties}
+		format := exec.CommandContext(ctx, java, append(args, accounts...)...)
 		if out, err := format.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("format the data of broker %d: %w\n%s", i+1, err, out)
 		}

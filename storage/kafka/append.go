@@ -41,7 +41,8 @@ func (l *Log) append(ctx context.Context, p domain.Partition, b domain.Batch) (i
 	}
 	ctx, cancel := l.limited(ctx)
 	defer cancel()
-	return landed(l.produce(ctx, name, number, p, b))
+	res, err := l.produce(ctx, name, number, p, b)
+	return landed(res, l.explained(ctx, err))
 }
 
 // landed is where a batch is as far as the answer tells.

@@ -67,6 +67,10 @@ func TestEngineLog(t *testing.T) {
 		return func() storagetest.Log { return &trimmed{Log: openLog(t, o), brokers: c.Addrs()} }
 	})
 	t.Run("brokers fence", func(t *testing.T) { fences(t, openLog(t, realOptions(c))) })
+	t.Run("a deposed shard", func(t *testing.T) {
+		o := realOptions(c)
+		deposed(t, func() *Log { return openLog(t, o) })
+	})
 	t.Run("rows of the table", func(t *testing.T) { realRows(t, c) })
 	t.Run("the leader is killed", func(t *testing.T) {
 		underFault(t, c, func(leader int) {

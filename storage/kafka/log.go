@@ -29,7 +29,7 @@ const (
 	dialTimeout = time.Second
 )
 
-// Open connects, makes topics when it may, and verifies them (Verify), except for Dev.
+// Open connects, and says soon and clearly when no broker lets it in, makes topics when it may, and verifies them (Verify), except for Dev.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Dev || o.Create {
+	if err = l.knock(ctx); err == nil && (o.Dev || o.Create) {
 		err = l.create(ctx)
 	}
 	if err == nil && !o.Dev {
