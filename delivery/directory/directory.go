@@ -1,14 +1,16 @@
-// Package directory knows who is online: the sessions of each user on this node, what follows from having several, and which sessions are
-// subscribed to which groups.
+// Package directory knows who is online: the sessions of each user on this node and on others, what follows from having several, and which
+// sessions here are subscribed to which groups.
 //
 // It holds facts in memory only. What must hold: a session is found from the return of Attach to the return of Detach, so that what is
-// routed after Attach reaches it, and so for Subscribe and Unsubscribe; no lock is held while a session is called.
+// routed after Attach reaches it, and so for Subscribe and Unsubscribe; no lock is held while a session is called, but to ask for its Info.
+// Nodes that know the same sessions agree on which devices are too many.
 package directory
 
 import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/domain"
@@ -84,131 +86,166 @@ type Session interface {
 
 const shards = 64
 
-// Directory finds sessions by user, and by the groups that they are subscribed to.
+// Directory finds sessions by user, and by the groups that they are subscribed to. Those of other nodes count where a user's devices are
+// counted or listed.
 type Directory struct {
+	tell    func(fact []byte) // nil: the node is alone
 	seed    maphash.Seed
+	last    atomic.Uint64 // id of a session here
 	shards  [shards]shard
 	streams [shards]subscriptions
+	nodes   nodes
 }
 
 type shard struct {
-	mu       sync.RWMutex
-	sessions map[Key][]Session
+	mu     sync.RWMutex
+	users  map[Key]seats
+	remote map[uint64]*remote // by the hash of the key; those of one hash are linked
 }
 
+// seats are the sessions of a user, and what is known of each besides. Neither slice is changed in place.
+type seats struct {
+	sessions []Session
+	seats    []seat
+}
+
+// seat is what the directory knows of a session here.
+type seat struct {
+	id    uint64 // for other nodes
+	since int64  // µs; the order of the user's devices: above all that were known when it attached
+	limit int
+	note  string
+}
+
+// Option makes a directory other than one of a node that is alone.
+type Option func(*Directory)
+
+// Telling has a directory tell other nodes of its sessions. tell never blocks; facts are told in the order of what they say of a user.
+func Telling(tell func(fact []byte)) Option { return func(d *Directory) { d.tell = tell } }
+
 // New makes an empty directory.
-func New() *Directory {
+func New(options ...Option) *Directory {
 	d := &Directory{seed: maphash.MakeSeed()}
 	for i := range d.shards {
-		d.shards[i].sessions = make(map[Key][]Session)
+		d.shards[i].users = make(map[Key]seats)
+		d.shards[i].remote = make(map[uint64]*remote)
 		d.streams[i].streams = make(map[domain.StreamID]*subscribers)
+	}
+	for _, o := range options {
+		o(d)
 	}
 	return d
 }
 
-func (d *Directory) shard(k Key) *shard {
-	return &d.shards[maphash.Comparable(d.seed, k)%shards]
+// shard returns where a user is, and the hash.
+func (d *Directory) shard(k Key) (sh *shard, hash uint64) {
+	hash = maphash.Comparable(d.seed, k)
+	return &d.shards[hash%shards], hash
 }
 
-// maxSockets is the most sockets that one device may have: tabs, and connections whose end nobody has noticed yet.
+// maxSockets is the most sockets that one device may have here: tabs, and connections whose end nobody has noticed yet.
 const maxSockets = 8
 
-// Attach adds a session. When the user then has more than limit devices on its platform, the devices that logged in first are
-// displaced: their sessions are removed and returned, and the caller kicks them. Sockets of one resource are one device; of more than
-// maxSockets the first is displaced.
-func (d *Directory) Attach(k Key, s Session, limit int) (displaced []Session) {
-	sh := d.shard(k)
+// Attach adds a session. When the user then has more than limit devices on its platform, here and elsewhere, the devices that logged in first
+// are displaced: their sessions here are removed and returned, and the caller kicks them; other nodes do the same to theirs, with the note.
+// Sockets of one resource are one device; of more than maxSockets here the first is displaced.
+func (d *Directory) Attach(k Key, s Session, limit int, note string) (displaced []Session) {
+	sh, hash := d.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	all := append(slices.Clone(sh.sessions[k]), s)
-	for _, res := range over(all, s.Info(), limit) {
-		all = slices.DeleteFunc(all, func(o Session) bool {
-			gone := o.Info().Resource == res
-			if gone {
-				displaced = append(displaced, o)
-			}
-			return gone
-		})
+	info := s.Info()
+	devices := sh.devices(k, hash, info.Platform)
+	here := seat{id: d.last.Add(1), since: info.Since.UnixMicro(), limit: limit, note: note}
+	if last := devices.newest(info.Resource); here.since <= last {
+		here.since = last + 1 // clocks of nodes differ, and log-ins take their time: it is the newest all the same
 	}
-	if extra := extraSocket(all, s.Info().Resource); extra != nil {
-		all = slices.DeleteFunc(all, func(o Session) bool { return o == extra })
-		displaced = append(displaced, extra)
+	all := sh.users[k].with(s, here)
+	d.told(k, info, &here)
+	delete(devices, info.Resource)
+	over := devices.over(limit - 1)
+	all, displaced = d.split(k, all, func(i Info, _ seat) bool { return i.Platform == info.Platform && slices.Contains(over, i.Resource) })
+	if extra := all.extraSocket(info.Resource); extra != 0 {
+		var first []Session
+		all, first = d.split(k, all, func(_ Info, o seat) bool { return o.id == extra })
+		displaced = append(displaced, first...)
 	}
-	sh.sessions[k] = all
+	sh.set(k, all)
 	return displaced
 }
 
-// extraSocket returns the first socket of a device that has more than maxSockets, nil otherwise.
-func extraSocket(all []Session, r domain.Resource) (first Session) {
-	sockets := 0
-	for _, s := range all {
-		if s.Info().Resource != r {
+// with returns the seats with one more.
+func (s seats) with(o Session, at seat) seats {
+	return seats{append(slices.Clone(s.sessions), o), append(slices.Clone(s.seats), at)}
+}
+
+// split takes out the sessions of a user for which out answers true, and tells that they are no more.
+func (d *Directory) split(k Key, all seats, out func(Info, seat) bool) (rest seats, gone []Session) {
+	for i, s := range all.sessions {
+		if !out(s.Info(), all.seats[i]) {
+			rest.sessions, rest.seats = append(rest.sessions, s), append(rest.seats, all.seats[i])
 			continue
 		}
-		if sockets++; first == nil {
-			first = s
+		gone = append(gone, s)
+		d.ended(k, all.seats[i].id)
+	}
+	return rest, gone
+}
+
+// set replaces the seats of a user.
+func (sh *shard) set(k Key, all seats) {
+	if len(all.sessions) == 0 {
+		delete(sh.users, k)
+		return
+	}
+	sh.users[k] = all
+}
+
+// extraSocket returns the first socket of a device that has more than maxSockets, 0 otherwise.
+func (s seats) extraSocket(r domain.Resource) (first uint64) {
+	sockets := 0
+	for i, o := range s.sessions {
+		if o.Info().Resource != r {
+			continue
+		}
+		if sockets++; first == 0 {
+			first = s.seats[i].id
 		}
 	}
 	if sockets <= maxSockets {
-		return nil
+		return 0
 	}
 	return first
 }
 
-// over returns the devices of the newcomer's platform beyond the limit, oldest log-in first, never the newcomer's own.
-func over(all []Session, newcomer Info, limit int) []domain.Resource {
-	since := map[domain.Resource]time.Time{}
-	for _, s := range all {
-		i := s.Info()
-		if i.Platform != newcomer.Platform || i.Resource == newcomer.Resource {
-			continue
-		}
-		if t, ok := since[i.Resource]; !ok || i.Since.Before(t) {
-			since[i.Resource] = i.Since
-		}
-	}
-	excess := len(since) + 1 - limit
-	if excess <= 0 {
-		return nil
-	}
-	devices := make([]domain.Resource, 0, len(since))
-	for r := range since {
-		devices = append(devices, r)
-	}
-	slices.SortFunc(devices, func(a, b domain.Resource) int { return since[a].Compare(since[b]) })
-	return devices[:min(excess, len(devices))]
-}
-
 // Detach removes a session; it may be gone already.
 func (d *Directory) Detach(k Key, s Session) {
-	sh := d.shard(k)
+	sh, _ := d.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	rest := slices.Clone(sh.sessions[k])
-	rest = slices.DeleteFunc(rest, func(o Session) bool { return o == s })
-	if len(rest) == 0 {
-		delete(sh.sessions, k)
+	all := sh.users[k]
+	i := slices.Index(all.sessions, s)
+	if i < 0 {
 		return
 	}
-	sh.sessions[k] = rest
+	d.ended(k, all.seats[i].id)
+	sh.set(k, seats{slices.Delete(slices.Clone(all.sessions), i, i+1), slices.Delete(slices.Clone(all.seats), i, i+1)})
 }
 
-// Sessions returns the user's sessions. The slice is shared: it must not be changed.
+// Sessions returns the user's sessions here. The slice is shared: it must not be changed.
 func (d *Directory) Sessions(k Key) []Session {
-	sh := d.shard(k)
+	sh, _ := d.shard(k)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	return sh.sessions[k]
+	return sh.users[k].sessions
 }
 
-// Online tells whether the user has a session.
-func (d *Directory) Online(k Key) bool { return len(d.Sessions(k)) > 0 }
+// Online tells whether the user has a session, here or elsewhere.
+func (d *Directory) Online(k Key) bool { return len(d.Sessions(k)) > 0 || d.Elsewhere(k) }
 
 // Devices returns the user's devices, in the order of their log-ins, sockets of one resource once.
 func (d *Directory) Devices(k Key) []Info {
 	var out []Info
-	for _, s := range d.Sessions(k) {
-		i := s.Info()
+	for _, i := range d.infos(k) {
 		if !slices.ContainsFunc(out, func(o Info) bool { return o.Resource == i.Resource }) {
 			out = append(out, i)
 		}
@@ -216,7 +253,25 @@ func (d *Directory) Devices(k Key) []Info {
 	return out
 }
 
-// Kick ends those sessions of a user for which ended answers true.
+// infos describes the user's sessions, here and elsewhere, in the order of their log-ins.
+func (d *Directory) infos(k Key) (out []Info) {
+	sh, hash := d.shard(k)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for _, s := range sh.users[k].sessions {
+		out = append(out, s.Info())
+	}
+	here := len(out)
+	for r := range sh.elsewhere(k, hash) {
+		out = append(out, r.info())
+	}
+	if here < len(out) {
+		slices.SortStableFunc(out, func(a, b Info) int { return a.Since.Compare(b.Since) })
+	}
+	return out
+}
+
+// Kick ends those sessions of a user here for which ended answers true.
 func (d *Directory) Kick(k Key, ended func(Info) bool, reason KickReason, note string) {
 	for _, s := range d.Sessions(k) {
 		if ended(s.Info()) {

@@ -44,7 +44,7 @@ func add(d *directory.Directory, limit int, resource, platform string, second in
 	s := &session{dir: d, key: alice, info: directory.Info{
 		Resource: domain.Resource(resource), Platform: platform, Since: zero.Add(time.Duration(second) * time.Second), AuthEpoch: uint32(second),
 	}}
-	return s, d.Attach(alice, s, limit)
+	return s, d.Attach(alice, s, limit, "")
 }
 
 func resources(all []directory.Session) (out []string) {

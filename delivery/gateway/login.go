@@ -154,7 +154,7 @@ func (s *session) attach(h *msync.Hello, account *user.Head) {
 	s.app = s.gw.limiter(s.key.App)
 	s.loggedIn.Store(true)
 	s.gw.metrics.sessions.Inc()
-	displaced := s.gw.cfg.Directory.Attach(s.key, s, s.gw.cfg.Settings.DevicesPerOS)
+	displaced := s.gw.cfg.Directory.Attach(s.key, s, s.gw.cfg.Settings.DevicesPerOS, h.Reason)
 	for _, old := range displaced {
 		s.gw.log.Info("device displaced", "app", s.key.App, "user", s.key.User, "resource", old.Info().Resource)
 		old.Kick(directory.KickAnotherDevice, h.Reason)

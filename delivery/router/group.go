@@ -98,28 +98,16 @@ func (r *Router) groupAside(id domain.StreamID, st domain.Stream, ev *domain.Eve
 			s.Deliver(d)
 		}
 	case conversation.ConversationRead:
-		sessions := r.dir.Sessions(directory.Key{App: st.App, User: b.By})
-		if len(sessions) < 2 {
-			return
+		k := directory.Key{App: st.App, User: b.By}
+		sessions := r.dir.Sessions(k)
+		if len(sessions) == 0 || len(sessions) == 1 && !r.dir.Elsewhere(k) {
+			return // nobody, or whoever read it
 		}
 		d := newDelivery(id, st, ev, msync.FormAll)
 		for _, s := range sessions {
 			s.DeliverVolatile(d)
 		}
 	}
-}
-
-// volatileToGroup hands what is not logged to those who are subscribed; each sees for itself whether it shows it.
-func (r *Router) volatileToGroup(id domain.StreamID, st domain.Stream, ev *domain.Event) {
-	sessions := r.dir.Subscribers(id)
-	if len(sessions) == 0 {
-		return
-	}
-	d := newDelivery(id, st, ev, msync.FormAll)
-	for _, s := range sessions {
-		s.DeliverVolatile(d)
-	}
-	r.metrics.volatile.Inc()
 }
 
 // newDelivery encodes an event in one form. Without a wire form it only moves the seq on.

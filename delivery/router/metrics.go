@@ -8,6 +8,7 @@ type Metrics struct{ *metrics }
 type metrics struct {
 	online, offline, volatile, rooms prometheus.Counter
 
+	told    prometheus.Counter
 	dropped *prometheus.CounterVec
 	age     prometheus.Histogram
 }
@@ -20,6 +21,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &metrics{
 		online: routed.WithLabelValues("online"), offline: routed.WithLabelValues("offline"), volatile: routed.WithLabelValues("volatile"),
 		rooms: routed.WithLabelValues("room"),
+		told: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "parley_router_volatile_told_total", Help: "Events that are not logged and were told to other nodes.",
+		}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "parley_router_dropped_total", Help: "Events that no session could be shown, by reason.",
 		}, []string{"reason"}),
@@ -31,6 +35,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, reason := range []string{"bad_stream", "no_wire_form"} {
 		m.dropped.WithLabelValues(reason) // 0, not absent, before the first
 	}
-	reg.MustRegister(routed, m.dropped, m.age)
+	reg.MustRegister(routed, m.told, m.dropped, m.age)
 	return &Metrics{m}
 }

@@ -13,7 +13,6 @@ import (
 
 	"parley/delivery/directory"
 	"parley/domain"
-	"parley/domain/conversation"
 	"parley/domain/user"
 	"parley/schemas/msync"
 )
@@ -29,21 +28,33 @@ type Router struct {
 	rooms     Rooms
 	leases    Leases
 	metrics   *metrics
-	positions []atomic.Uint64 // by place; index of the last commit whose routing has begun
+	tell      func(fact []byte) // nil: the node is alone
+	positions []atomic.Uint64   // by place; index of the last commit whose routing has begun
 	places    map[domain.Partition]int
 }
 
 // batch is how many commits are taken from a feed at once.
 const batch = 256
 
+// Option makes a router other than one of a node that is alone.
+type Option func(*Router)
+
+// Telling has a router tell other nodes what is not logged. tell never blocks.
+func Telling(tell func(fact []byte)) Option { return func(r *Router) { r.tell = tell } }
+
 // New makes a router for the given partitions.
-func New(dir *directory.Directory, rooms Rooms, leases Leases, partitions []domain.Partition, m *Metrics) *Router {
+func New(
+	dir *directory.Directory, rooms Rooms, leases Leases, partitions []domain.Partition, m *Metrics, options ...Option,
+) *Router {
 	r := &Router{
 		dir: dir, rooms: rooms, leases: leases, metrics: m.metrics, positions: make([]atomic.Uint64, len(partitions)),
 		places: make(map[domain.Partition]int, len(partitions)),
 	}
 	for i, p := range partitions {
 		r.places[p] = i
+	}
+	for _, o := range options {
+		o(r)
 	}
 	return r
 }
@@ -152,41 +163,3 @@ func (r *Router) entry(id domain.StreamID, st domain.Stream, ev *domain.Event, a
 }
 
 func (r *Router) age(ev *domain.Event) { r.metrics.age.Observe(time.Since(ev.T.Time()).Seconds()) }
-
-// Volatile hands what is not logged to the sessions that are to see it, now or never: those of both users of a direct conversation, of the
-// members of a group, or of those who view a room.
-func (r *Router) Volatile(id domain.StreamID, ev *domain.Event) {
-	st, ok := id.Parse()
-	if !ok {
-		r.metrics.dropped.WithLabelValues("bad_stream").Inc()
-		return
-	}
-	switch st.Kind {
-	case domain.KindGroup:
-		r.volatileToGroup(id, st, ev)
-		return
-	case domain.KindRoom:
-		r.rooms.Volatile(id, st, ev)
-		r.metrics.volatile.Inc()
-		return
-	default:
-	}
-	meta, ok := msync.MetaOfEntry(nil, st, ev, msync.FormAll, nil)
-	if !ok {
-		r.metrics.dropped.WithLabelValues("no_wire_form").Inc()
-		return
-	}
-	d := directory.NewDelivery(id, st, ev, meta)
-	users := []domain.UserID{domain.UserID(st.A)}
-	if st.B != users[0] {
-		users = append(users, st.B)
-	}
-	for _, u := range users {
-		for _, s := range r.dir.Sessions(directory.Key{App: st.App, User: u}) {
-			if conversation.Sees(st, ev, u, s.Info().Resource) {
-				s.DeliverVolatile(d)
-			}
-		}
-	}
-	r.metrics.volatile.Inc()
-}

@@ -89,7 +89,7 @@ func newRig() *rig {
 
 func (r *rig) attach(u domain.UserID, i directory.Info) *session {
 	s := &session{info: i}
-	r.dir.Attach(directory.Key{App: app, User: u}, s, 100)
+	r.dir.Attach(directory.Key{App: app, User: u}, s, 100, "")
 	return s
 }
 
