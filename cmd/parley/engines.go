@@ -63,7 +63,7 @@ type cassandraConfig struct {
 
 func defaultKafka() kafkaConfig {
 	return kafkaConfig{
-		Prefix: "parley.", Replicas: 3, Fencing: true, Compression: "zstd", RequestTimeout: 10 * time.Second, Mechanism: kafka.Plain,
+		Prefix: "parley.", Replicas: 3, Fencing: true, Compression: "zstd", RequestTimeout: kafka.DefaultRequestTimeout, Mechanism: kafka.Plain,
 	}
 }
 

@@ -17,6 +17,7 @@ type Log struct {
 	o         Options
 	codec     kafkago.Compression
 	client    *kafkago.Client
+	admin     *kafkago.Client // for what a cluster takes its time for
 	transport *kafkago.Transport
 	stop      context.CancelFunc
 	metrics   *metrics
@@ -28,6 +29,9 @@ const (
 	metadataTTL = 500 * time.Millisecond
 	dialTimeout = time.Second
 )
+
+// adminTimeout is how long topics may take to be made and looked at.
+const adminTimeout = 20 * time.Second
 
 // Open connects, and says soon and clearly when no broker lets it in, makes topics when it may, and verifies them (Verify), except for Dev.
 func Open(ctx context.Context, o Options) (*Log, error) {
@@ -69,6 +73,7 @@ func newLog(o Options) (*Log, error) {
 		l.transport.MetadataTopics = append(l.transport.MetadataTopics, t.name)
 	}
 	l.client = &kafkago.Client{Addr: kafkago.TCP(o.Brokers...), Timeout: o.RequestTimeout, Transport: l.transport}
+	l.admin = &kafkago.Client{Addr: l.client.Addr, Timeout: max(o.RequestTimeout, adminTimeout), Transport: l.transport}
 	return l, nil
 }
 

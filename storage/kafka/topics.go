@@ -23,7 +23,7 @@ var ErrWeak = errors.New("the topics' settings are too weak")
 // Verify checks that the topics exist with the wanted partitions, and that their settings keep what was acknowledged: three replicas, two
 // of them in sync, no unclean elections, no retention below the wanted one, and compaction for control only. It reports every problem at once.
 func (l *Log) Verify(ctx context.Context) error {
-	ctx, cancel := l.limited(ctx)
+	ctx, cancel := context.WithTimeout(ctx, l.admin.Timeout)
 	defer cancel()
 	var problems []error
 	for _, t := range l.o.topics() {
@@ -49,7 +49,7 @@ type description struct {
 }
 
 func (l *Log) describe(ctx context.Context, name string) (d description, err error) {
-	meta, err := l.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{name}})
+	meta, err := l.admin.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{name}})
 	if err != nil {
 		return d, err
 	}
@@ -72,7 +72,7 @@ func (l *Log) describe(ctx context.Context, name string) (d description, err err
 }
 
 func (l *Log) settings(ctx context.Context, name string) (map[string]string, error) {
-	res, err := l.client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{Resources: []kafkago.DescribeConfigRequestResource{
+	res, err := l.admin.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{Resources: []kafkago.DescribeConfigRequestResource{
 		{ResourceType: kafkago.ResourceTypeTopic, ResourceName: name},
 	}})
 	if err != nil {
@@ -138,13 +138,13 @@ func keep(retention time.Duration) string {
 
 // create makes the topics that are missing, for Dev as one broker can have them, and waits until they have leaders.
 func (l *Log) create(ctx context.Context) error {
-	ctx, cancel := l.limited(ctx)
+	ctx, cancel := context.WithTimeout(ctx, l.admin.Timeout)
 	defer cancel()
 	var configs []kafkago.TopicConfig
 	for _, t := range l.o.topics() {
 		configs = append(configs, t.config(l.o.Dev))
 	}
-	res, err := l.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: configs})
+	res, err := l.admin.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: configs})
 	if err != nil {
 		return fmt.Errorf("create topics: %w", err)
 	}
