@@ -18,10 +18,11 @@ func (l *link) run(ctx context.Context) {
 	set := &l.peers.set
 	pause := set.Pause
 	for l.wait(ctx) {
+		begin := time.Now()
 		if l.exchange(ctx) {
 			pause = set.Pause
 		}
-		if !sleep(ctx, pause) {
+		if !sleep(ctx, pause-time.Since(begin)) {
 			return
 		}
 		pause = min(2*pause, set.LongestPause)
@@ -89,7 +90,6 @@ func (l *link) exchange(ctx context.Context) (served bool) {
 
 // open opens a stream, waiting a little for the connection.
 func (l *link) open(ctx context.Context, cancel func(), conn *grpc.ClientConn) (clusterpb.Ingest_ExchangeClient, error) {
-	conn.ResetConnectBackoff() // the pauses here count, not those of the connection
 	timer := time.AfterFunc(l.peers.set.OpenTimeout, cancel)
 	stream, err := clusterpb.NewIngestClient(conn).Exchange(ctx, grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(MessageBytes))
 	if !timer.Stop() && err == nil {

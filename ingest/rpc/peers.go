@@ -11,14 +11,25 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"parley/domain"
 	"parley/schemas/cluster"
 	"parley/schemas/cluster/clusterpb"
 )
 
-// Dial returns the connection to a node: one per node, kept, made without waiting for it. An error means that there is no such node now.
+// Dial returns the connection to a node: one per node, kept, made without waiting for it, with ConnectParams. An error means that there is no
+// such node now.
 type Dial func(node domain.NodeName) (*grpc.ClientConn, error)
+
+// ConnectParams are those that connections of Dial need: gRPC's own wait for a second and then ever longer before they try again, and a link
+// can open no sooner than its connection.
+func ConnectParams() grpc.ConnectParams {
+	return grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 2, Jitter: 0.2, MaxDelay: time.Second},
+		MinConnectTimeout: 3 * time.Second,
+	}
+}
 
 // PeersConfig says how other nodes are reached. Dial must be set.
 type PeersConfig struct {
