@@ -66,8 +66,8 @@ engines-test: ## On real Kafka and Cassandra, which it starts and stops: the sui
 	ops/conformance/run --engines --sdk easemob-websdk --env jsdom --limit 1200
 
 .PHONY: faults
-faults: ## Break parley, Kafka and Cassandra under load in every way that one node has to stand; prints one table (20 minutes)
-	ENGINES=1 FAULTS=1 go test -count=1 -v -run ^TestFaults -timeout 40m ./ops/crash
+faults: ## Break nodes, brokers, Cassandra, disks, clocks and networks under load, with one node and with three; prints tables (45 minutes)
+	ENGINES=1 FAULTS=1 go test -count=1 -v -run '^Test(Faults|SlowDisk)' -timeout 90m ./ops/crash
 
 .PHONY: soak
 soak: ## Load all shapes at once for two minutes; nothing may be lost and nothing may grow (ARGS="--duration 30m" for the long one)

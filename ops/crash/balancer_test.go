@@ -47,7 +47,7 @@ func newBalancer(t *testing.T, backends ...*backend) *balancer {
 	}
 	b.addr = l.Addr().String()
 	newPipes(t).serve(t, l, b.connect)
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for _, to := range backends {
 		wg.Go(func() { to.watch(ctx) })

@@ -2,7 +2,6 @@ package crash
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -52,9 +51,11 @@ func TestCutIsSilent(t *testing.T) {
 	}
 	near1, far1 := link(1)
 	near2, far2 := link(2)
-	for _, c := range []net.Conn{near1, far1, near2, far2} {
-		defer c.Close()
-	}
+	t.Cleanup(func() {
+		for _, c := range []net.Conn{near1, far1, near2, far2} {
+			_ = c.Close()
+		}
+	})
 	if !hears(near1, far1, time.Second) {
 		t.Fatal("the link carries nothing")
 	}
@@ -143,7 +144,7 @@ func TestBalancer(t *testing.T) {
 	b := newBalancer(t, backends...)
 	until(t, "both nodes are ready", func() bool { return backends[0].up.Load() && backends[1].up.Load() })
 	connect := func() (net.Conn, *bufio.Reader, string) {
-		c, err := (*world)(nil).dial(context.Background(), "tcp", b.addr)
+		c, err := (*world)(nil).dial(t.Context(), "tcp", b.addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -105,5 +104,5 @@ func (p *pipes) bring(t *testing.T, w *world, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.serve(t, l, func() (net.Conn, error) { return (*world)(nil).dial(context.Background(), "tcp", addr) })
+	p.serve(t, l, func() (net.Conn, error) { return (*world)(nil).dial(t.Context(), "tcp", addr) })
 }

@@ -77,7 +77,7 @@ func newSlowDisk(t *testing.T) *slowDisk {
 // tool runs a program of the system and returns what it says.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // of cleanups, too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute) // of cleanups, too
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {

@@ -104,7 +104,7 @@ func (w *world) listen(addr string) (l net.Listener, err error) {
 // ip runs that program there.
 func (w *world) ip(args string) error {
 	return w.inside(func() error {
-		out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput() //nolint:noctx // it ends at once
+		out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("ip %s: %w: %s", args, err, out)
 		}
