@@ -71,6 +71,7 @@ func (g *Gateway) joinAll(
 		}
 	}
 	asked := leaseOf(stream, head, j.App, conversation.Person{User: j.User, Incarnation: j.Incarnation}, j.Ext)
+	asked.Everywhere = true
 	shown = make(map[*session]*view)
 	for _, s := range g.sessionsOf(k) {
 		if s.info.Incarnation != j.Incarnation || !s.views.begun || s.views.over {
@@ -80,6 +81,7 @@ func (g *Gateway) joinAll(
 		if count, _, err = g.cfg.Leases.Join(asked); err != nil {
 			break
 		}
+		asked.Everywhere = false // one word is enough
 		if v := s.view(stream, 0); v != nil {
 			shown[s] = v
 		}
@@ -179,7 +181,7 @@ func (g *Gateway) CheckRooms(ctx context.Context) error {
 func (g *Gateway) checkRoom(stream domain.StreamID, row domain.Row) {
 	head, _ := row.(*conversation.RoomHead)
 	if !head.Open() {
-		g.cfg.Leases.End(stream)
+		g.cfg.Leases.EndRoom(stream)
 		return
 	}
 	g.cfg.Leases.SetOwner(stream, head.Owner.User)

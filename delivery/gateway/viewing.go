@@ -176,7 +176,7 @@ func (s *session) resumeRooms() {
 // it has. The user is locked.
 func (s *session) goOn(r *lease.Resumed) room.Start {
 	if !r.Open {
-		return room.Start{Seen: r.Seen, After: r.After, Shown: s.gw.begun} // a kill leaves no word of what was shown
+		return room.Start{Seen: r.Seen, After: r.After, Shown: max(r.Shown, s.gw.begun)} // a kill leaves no word of what was shown
 	}
 	if left, ok := s.device.roomsLeft[r.Room]; ok {
 		delete(s.device.roomsLeft, r.Room)

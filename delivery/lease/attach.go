@@ -20,9 +20,14 @@ func (l *Leases) Attach(app domain.AppID, who domain.UserID, inc domain.Incarnat
 	u, news := l.arrive(b, k, inc, now)
 	var out []Resumed
 	if inc == u.incarnation {
+		since := l.since(now)
 		for _, le := range u.leases {
-			if res, ok := le.resume(r, now-l.settings.Keep.Microseconds()); ok {
+			devices := len(le.devices)
+			res, ok := le.resume(r, now, since, l.settings.Keep.Microseconds())
+			if ok {
 				out = append(out, res)
+			}
+			if ok && !res.Open || len(le.devices) != devices {
 				l.changed(b, le)
 			}
 		}
@@ -35,25 +40,53 @@ func (l *Leases) Attach(app domain.AppID, who domain.UserID, inc domain.Incarnat
 }
 
 // resume lets a device view again, if it may.
-func (le *lease) resume(r domain.Resource, before int64) (res Resumed, ok bool) {
+func (le *lease) resume(r domain.Resource, now, since, keep int64) (res Resumed, ok bool) {
 	last := le.lastCut()
-	le.dropCut(before)
-	res.Room = le.room.id
-	switch d := le.device(r); {
-	case d != nil && d.cut == 0:
-		res.Open = true
-		return res, true
+	le.dropCut(now - keep)
+	switch d := le.known(r, now-keep); {
 	case d != nil:
-		res.Seen, res.After = d.seen, at(d.cut)
-	case le.idle != 0 && le.anyone:
+		if res = d.left(now, keep); res.Open {
+			res.Room = le.room.id
+			return res, true
+		}
+	case le.idle != 0 && le.stays && !le.anyone() && last.cut != 0:
+		res = last.left(now, keep)
+	case le.anyone() && (le.stays || le.idle > now-keep):
 		res.After = at(le.idle)
-	case le.idle != 0 && le.stays:
-		res.Seen, res.After = last.seen, at(le.idle)
 	default:
 		return Resumed{}, false
 	}
-	le.view(r)
+	res.Room = le.room.id
+	le.view(r, since)
 	return res, true
+}
+
+// deathNotice is how long it takes at most until a node that is dead is known to be.
+const deathNotice = 5 * time.Second
+
+// heard returns until when it is known what a device that is cut was shown.
+func (d *device) heard() int64 {
+	if !d.dead {
+		return d.cut
+	}
+	return min(max(d.cut-deathNotice.Microseconds(), d.since), d.cut)
+}
+
+// left returns where a device goes on that was cut, or that is live. What views elsewhere is a socket whose end its node has not noticed or
+// not told yet, and nobody here knows what it was shown: whatever came since its lease would have run out is shown again, within the bounds
+// of that. What came while nobody knew that its node was dead is, too: rather twice than never.
+func (d *device) left(now, keep int64) (res Resumed) {
+	switch {
+	case d.cut != 0 && d.dead:
+		res.After, res.Shown = at(d.heard()), at(d.cut)
+	case d.cut != 0:
+		res.Seen, res.After = d.seen, at(d.cut)
+	case d.by.mine():
+		res.Open = true
+	default:
+		res.After, res.Shown = at(max(now-keep, d.since)), at(now)
+	}
+	return res
 }
 
 func at(micro int64) domain.T { return domain.TAt(time.UnixMicro(micro)) }
@@ -70,15 +103,14 @@ func (l *Leases) Detach(app domain.AppID, who domain.UserID, r domain.Resource, 
 		return
 	}
 	for _, le := range u.leases {
-		d := le.device(r)
+		d := le.own(r)
 		if d == nil || d.cut != 0 {
 			continue
 		}
 		d.cut, d.seen = now, seen[le.room.id]
 		le.dropCut(now - l.settings.Keep.Microseconds())
-		if !le.live() {
-			le.idle = now
-		}
+		le.yield()
+		le.reckon()
 		l.changed(b, le)
 	}
 }

@@ -31,45 +31,79 @@ type storedLease struct {
 	owner domain.UserID // of the room, as known when the row was written
 }
 
-// encodeUser returns the cell of a user's row: the format, app, user, incarnation, node, and the leases. Numbers are varints, strings have
-// their length before them, times are µs since 1970.
+// encodeUser returns the cell of a user's row: the format, app, user, incarnation, node, and what this node says of the leases. Numbers are
+// varints, strings have their length before them, times are µs since 1970.
 func encodeUser(u *user, node string) []byte {
 	b := []byte{rowFormat}
 	b = appendString(b, string(u.key.app))
 	b = appendString(b, string(u.key.user))
 	b = binary.AppendUvarint(b, uint64(u.incarnation))
 	b = appendString(b, node)
-	b = binary.AppendUvarint(b, uint64(len(u.leases)))
+	held := 0
 	for _, le := range u.leases {
-		le.room.mu.Lock()
-		owner := le.room.owner
-		le.room.mu.Unlock()
-		b = appendLease(b, le, owner)
+		if le.held() {
+			held++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(held))
+	for _, le := range u.leases {
+		if le.held() {
+			b = appendLease(b, le, le.ownerOfRoom())
+		}
 	}
 	return b
 }
 
+func (le *lease) ownerOfRoom() domain.UserID {
+	le.room.mu.Lock()
+	defer le.room.mu.Unlock()
+	return le.room.owner
+}
+
 func appendLease(b []byte, le *lease, owner domain.UserID) []byte {
-	var flags byte
-	if le.stays {
-		flags |= flagStays
-	}
-	if le.anyone {
-		flags |= flagAnyone
-	}
+	flags, idle, devices := le.stored()
 	b = appendString(b, string(le.room.id))
 	b = appendString(b, string(owner))
 	b = appendString(b, le.ext)
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(le.joined))
-	b = binary.AppendUvarint(b, uint64(le.idle))
-	b = binary.AppendUvarint(b, uint64(len(le.devices)))
-	for _, d := range le.devices {
+	b = binary.AppendUvarint(b, uint64(idle))
+	b = binary.AppendUvarint(b, uint64(devices))
+	for i := range le.devices {
+		d := &le.devices[i]
+		if d.resource == "" || !d.by.mine() {
+			continue
+		}
 		b = appendString(b, string(d.resource))
 		b = binary.AppendUvarint(b, uint64(d.seen))
-		b = binary.AppendUvarint(b, uint64(d.cut))
+		b = binary.AppendUvarint(b, uint64(d.heard()))
 	}
 	return b
+}
+
+// stored returns what a row says of a lease as a whole: since when none of this node's devices views, and how many it names.
+func (le *lease) stored() (flags byte, idle int64, devices int) {
+	if le.stays {
+		flags |= flagStays
+	}
+	live := false
+	for i := range le.devices {
+		d := &le.devices[i]
+		switch {
+		case !d.by.mine():
+			continue
+		case d.resource == "":
+			flags |= flagAnyone
+		default:
+			devices++
+		}
+		live = live || d.cut == 0
+		idle = max(idle, d.heard())
+	}
+	if live {
+		idle = 0
+	}
+	return flags, idle, devices
 }
 
 func appendString(b []byte, s string) []byte {
@@ -156,10 +190,18 @@ func decodeUser(cell []byte) (u storedUser, err error) {
 func (r *reader) lease() (le storedLease) {
 	le.id, le.owner, le.ext = Room(r.text()), domain.UserID(r.text()), r.text()
 	flags := r.byte()
-	le.stays, le.anyone = flags&flagStays != 0, flags&flagAnyone != 0
+	le.stays = flags&flagStays != 0
 	le.joined, le.idle = r.time(), r.time()
 	for range r.length() {
-		le.devices = append(le.devices, device{resource: domain.Resource(r.text()), seen: domain.Seq(r.number()), cut: r.time()})
+		d := device{resource: domain.Resource(r.text()), seen: domain.Seq(r.number()), cut: r.time(), since: le.joined}
+		if d.resource != "" {
+			le.devices = append(le.devices, d)
+		}
+	}
+	idle := le.idle
+	le.reckon()
+	if !le.live() && (flags&flagAnyone != 0 || len(le.devices) == 0) {
+		le.wait(max(le.idle, idle, 1), le.joined)
 	}
 	return le
 }

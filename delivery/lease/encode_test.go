@@ -23,7 +23,7 @@ func sampleUser() *user {
 			{resource: "webim_1", seen: 77, cut: 1772366460000000}, {resource: "ios_2", cut: 1772366450000000},
 		}},
 		{user: u, room: rooms[1], joined: 1772366400000001, devices: []device{{resource: "webim_1"}}},
-		{user: u, room: rooms[1], joined: 1772366400000002, idle: 1772366400000002, anyone: true},
+		{user: u, room: rooms[1], joined: 1772366400000002, idle: 1772366400000002, devices: []device{{cut: 1772366400000002}}},
 	}
 	return u
 }
@@ -42,8 +42,12 @@ func TestDecode(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "n1", u.node)
 	require.Equal(t, domain.UserID("alice"), u.leases[0].owner)
-	require.Equal(t, sampleUser().leases[0].devices, u.leases[0].devices)
-	require.True(t, u.leases[0].stays && !u.leases[0].anyone && !u.leases[1].stays && u.leases[2].anyone)
+	devices := sampleUser().leases[0].devices
+	for i := range devices {
+		devices[i].since = u.leases[0].joined
+	}
+	require.Equal(t, devices, u.leases[0].devices)
+	require.True(t, u.leases[0].stays && !u.leases[0].anyone() && !u.leases[1].stays && u.leases[2].anyone())
 	for i := range cell {
 		_, err := decodeUser(cell[:i])
 		require.Error(t, err, "%d of %d bytes", i, len(cell))

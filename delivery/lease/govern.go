@@ -15,8 +15,8 @@ func (l *Leases) SetStays(id Room, who domain.UserID, stays bool) {
 
 func (l *Leases) setStays(b *bucket, le *lease, listed, owner bool, now int64) {
 	stays := listed || owner
-	if le.stays && !stays && le.idle != 0 {
-		le.idle, le.anyone = now, true // its devices may be forgotten
+	if le.stays && !stays && le.idle != 0 && le.held() {
+		le.wait(now, l.since(now)) // its devices may be forgotten
 	}
 	le.listed, le.stays = listed, stays
 	l.changed(b, le)
@@ -64,14 +64,17 @@ func (l *Leases) SetOwner(id Room, owner domain.UserID) {
 	}
 }
 
-// End ends all leases of a room that is destroyed. The Sink is not told: who viewed the room learns it from the log. Joins that are under
+// EndRoom ends all leases of a room that is destroyed. The Sink is not told: who viewed the room learns it from the log. Joins that are under
 // way are refused.
-func (l *Leases) End(id Room) {
+func (l *Leases) EndRoom(id Room) {
 	r := l.lockRoom(id)
 	again := r.ended != 0
 	r.ended = l.micro()
 	viewers := r.names(nil)
 	r.mu.Unlock()
+	if !again {
+		l.tellEnded(id)
+	}
 	for _, who := range viewers {
 		l.each(id, who, func(b *bucket, le *lease) { l.end(b, le, ended) })
 	}

@@ -20,10 +20,16 @@ func (l *Leases) Join(j Join) (count int, first bool, err error) {
 	b := &l.buckets[Bucket(j.App, j.User)]
 	b.mu.Lock()
 	u, news := l.arrive(b, userKey{j.App, j.User}, j.Incarnation, now)
-	count, first, err = l.join(b, u, &j, now)
+	le, count, first, err := l.join(u, &j, now)
 	var told *room
-	if first {
-		told = u.lease(j.Room).room
+	if le != nil {
+		l.changed(b, le)
+		if j.Everywhere {
+			l.tellAdded(le)
+		}
+		if first {
+			told = le.room
+		}
 	}
 	l.leaveEmpty(b, u)
 	b.mu.Unlock()
@@ -53,7 +59,9 @@ func (l *Leases) arrive(b *bucket, k userKey, inc domain.Incarnation, now int64)
 func (l *Leases) endIdle(b *bucket, u *user, now int64) (news []*room) {
 	for _, le := range slices.Clone(u.leases) {
 		if le.place != 0 && l.over(le, now) {
-			news = append(news, l.end(b, le, expired))
+			if r := l.expire(b, le); r != nil {
+				news = append(news, r)
+			}
 		}
 	}
 	return news
@@ -64,24 +72,20 @@ func (l *Leases) over(le *lease, now int64) bool {
 	return le.idle+l.settings.Keep.Microseconds() <= now
 }
 
-// join does what Join does for a user who has arrived.
-func (l *Leases) join(b *bucket, u *user, j *Join, now int64) (count int, first bool, err error) {
+// join does what Join does for a user who has arrived. The caller says that the lease has changed, when the room is not locked.
+func (l *Leases) join(u *user, j *Join, now int64) (le *lease, count int, first bool, err error) {
 	r := l.lockRoom(j.Room)
 	defer r.mu.Unlock()
-	le := r.viewers[j.User]
+	le = r.viewers[j.User]
 	if err := l.refuse(r, u, le, j); err != nil {
 		l.settle(r)
-		return 0, false, err
+		return nil, 0, false, err
 	}
 	if !r.sure && j.Owner != "" {
 		r.owner, r.sure = j.Owner, true
 	}
 	if first = le == nil; first {
-		le = &lease{user: u, room: r, ext: j.Ext, joined: now, idle: now}
-		u.leases = append(u.leases, le)
-		r.viewers[j.User] = le
-		r.news = append(r.news, news{user: j.User, ext: j.Ext, count: r.count(), came: true})
-		l.metrics.viewers.Inc()
+		le = l.begin(u, r, j.Ext, now)
 		l.metrics.joins.Inc()
 	} else if j.Ext != "" {
 		le.ext = j.Ext
@@ -90,12 +94,39 @@ func (l *Leases) join(b *bucket, u *user, j *Join, now int64) (count int, first 
 	switch {
 	case j.Device != "":
 		le.dropCut(now - l.settings.Keep.Microseconds())
-		le.view(j.Device)
+		le.view(j.Device, l.since(now))
 	case !le.live():
-		le.idle, le.anyone = now, true
+		le.wait(now, l.since(now))
 	}
-	l.changed(b, le)
-	return r.count(), first, nil
+	return le, r.count(), first, nil
+}
+
+// View lets another device view a room that its user has a lease of, and does nothing when there is none.
+func (l *Leases) View(app domain.AppID, who domain.UserID, inc domain.Incarnation, id Room, r domain.Resource) (count int, ok bool) {
+	now := l.micro()
+	l.each(id, who, func(b *bucket, le *lease) {
+		if ok = le.user.incarnation == inc; !ok {
+			return
+		}
+		le.dropCut(now - l.settings.Keep.Microseconds())
+		le.view(r, l.since(now))
+		le.room.mu.Lock()
+		count = le.room.count()
+		le.room.mu.Unlock()
+		l.changed(b, le)
+	})
+	return count, ok
+}
+
+// begin makes a lease, of nobody yet. The room is locked.
+func (l *Leases) begin(u *user, r *room, ext string, now int64) *lease {
+	le := &lease{user: u, room: r, ext: ext, joined: now, idle: now}
+	le.devices = le.first[:0]
+	u.leases = append(u.leases, le)
+	r.viewers[u.key.user] = le
+	r.news = append(r.news, news{user: u.key.user, ext: ext, count: r.count(), came: true})
+	l.metrics.viewers.Inc()
+	return le
 }
 
 // refuse returns why a user may not view a room. The room is locked.
@@ -119,12 +150,33 @@ func (l *Leases) refuse(r *room, u *user, le *lease, j *Join) error {
 	return nil
 }
 
-// end ends a lease. The bucket is locked. The caller tells the room that is returned, when no lock is held.
+// expire ends what this node says of a lease that has run out: the others say so themselves. It returns nil while others are not done.
+func (l *Leases) expire(b *bucket, le *lease) *room {
+	if !le.shared() {
+		return l.end(b, le, expired)
+	}
+	le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.by.mine() })
+	le.reckon()
+	l.changed(b, le)
+	return nil
+}
+
+// end ends a lease, whoever's word it is. The bucket is locked. The caller tells the room that is returned, when no lock is held.
 func (l *Leases) end(b *bucket, le *lease, why leaveReason) *room {
 	u, r := le.user, le.room
 	u.leases = slices.DeleteFunc(u.leases, func(o *lease) bool { return o == le })
 	le.stays, le.listed, le.idle = false, false, 0
-	l.changed(b, le)
+	clear(le.devices)
+	le.devices = nil
+	switch why {
+	case elsewhere:
+		l.moved(b, le)
+	case ended:
+		le.told = false // the room's end is told
+		l.changed(b, le)
+	default:
+		l.changed(b, le)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.viewers, u.key.user)
@@ -184,20 +236,28 @@ func (l *Leases) leave(b *bucket, u *user, id Room, r domain.Resource) (gone *ro
 	if le == nil {
 		return nil, false
 	}
-	if r != "" && !le.anyone {
-		if le.device(r) == nil {
-			return nil, false
-		}
-		le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.resource == r })
-		if len(le.devices) > 0 {
-			if !le.live() {
-				le.idle = le.lastCut().cut
-			}
-			l.changed(b, le)
-			return nil, true
-		}
+	if r == "" || le.anyone() {
+		l.ask(le, "")
+		return l.end(b, le, left), true
 	}
-	return l.end(b, le, left), true
+	if !le.names(r) {
+		return nil, false
+	}
+	if le.shared() {
+		l.ask(le, r)
+	}
+	le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.resource == r })
+	if len(le.devices) == 0 {
+		return l.end(b, le, left), true
+	}
+	le.reckon()
+	l.changed(b, le)
+	return nil, true
+}
+
+// names tells whether a device is in the lease, whoever's word it is.
+func (le *lease) names(r domain.Resource) bool {
+	return slices.ContainsFunc(le.devices, func(d device) bool { return d.resource == r })
 }
 
 // Remove ends the leases of users, done by somebody else. It returns who had one.
@@ -205,6 +265,7 @@ func (l *Leases) Remove(id Room, users []domain.UserID) (gone []domain.UserID) {
 	var told *room
 	for _, who := range users {
 		l.each(id, who, func(b *bucket, le *lease) {
+			l.ask(le, "")
 			told = l.end(b, le, removed)
 			gone = append(gone, who)
 		})

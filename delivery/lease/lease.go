@@ -41,6 +41,7 @@ type Join struct {
 	Owner       domain.UserID // of the room
 	MaxUsers    int           // viewers besides the owner; 0: no bound
 	Stays       bool          // on the allow list: the lease outlasts its devices, as the owner's does
+	Everywhere  bool          // the user's sessions on other nodes are to view the room, too
 }
 
 // Lease is one user's lease of a room, as it was when it was read.
@@ -59,6 +60,7 @@ type Resumed struct {
 	Room  Room
 	Seen  domain.Seq // the last entry that the device was shown; 0: not known
 	After domain.T   // entries above it may have been missed; what is to be shown when Seen is not known
+	Shown domain.T   // what is between After and this one may have been shown, though nobody knows: the newest of it are shown again
 	Open  bool       // the device has another socket that views the room now: nothing is known to be missed, Seen and After are 0
 }
 
@@ -87,6 +89,21 @@ type Config struct {
 	Now        func() time.Time // nil: time.Now
 	Logger     *slog.Logger     // nil: none
 	Registerer prometheus.Registerer
+
+	// Of a cluster. Alone all are zero.
+	Self   domain.Node       // this life of the node; its name takes the place of Node
+	Number int               // of the node, from 0: it names this node's rows
+	Tell   func(fact []byte) // tells all other nodes, in order; never blocks; nil: alone
+	Local  Local             // nil: nobody has sessions here
+}
+
+// Local is told what other nodes did to users who may have sessions here. It is called outside all locks, by whoever applies facts, and must
+// not wait for anybody. Both say that it is worth looking: what is true now says Viewing and Views.
+type Local interface {
+	// Ended tells that devices here view a room no more.
+	Ended(room Room, app domain.AppID, u domain.UserID)
+	// Added tells that a user was added over REST, or waits for a device: sessions here begin to view (Leases.View).
+	Added(room Room, app domain.AppID, u domain.UserID, inc domain.Incarnation)
 }
 
 // Leases are all leases of a node. Use New.
@@ -107,11 +124,26 @@ type Leases struct {
 
 	waiting atomic.Int64 // users whose rows are to be written
 	writer  writer       // of the goroutine that writes
+
+	self     domain.Node
+	number   int
+	tellFact func(fact []byte) // nil: alone
+	local    Local
+	peers    peers
+	asks     asks
+	voids    voids
+	rowsFrom atomic.Int64 // rows are written later than that: others hold what was written before for void
+	latest   atomic.Int64 // µs: the time of the latest end that another node asked for
 }
 
 // New makes Leases that know of nothing yet: Load comes next.
 func New(c Config) *Leases {
 	l := &Leases{store: c.Store, settings: c.Settings, node: c.Node, sink: c.Sink, now: c.Now, logger: c.Logger}
+	l.self, l.number, l.tellFact, l.local = c.Self, c.Number, c.Tell, c.Local
+	if l.tellFact != nil {
+		l.node = string(c.Self.Name)
+	}
+	l.peers.init()
 	if l.node == "" {
 		l.node = "0"
 	}

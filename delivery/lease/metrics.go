@@ -11,11 +11,12 @@ const (
 	expired
 	forgotten // the account is deleted, or registered anew
 	ended     // with the room
+	elsewhere // another node said so
 	leaveReasons
 )
 
 func (r leaveReason) String() string {
-	return [...]string{"left", "removed", "expired", "deleted", "room_ended"}[r]
+	return [...]string{"left", "removed", "expired", "deleted", "room_ended", "elsewhere"}[r]
 }
 
 // metrics are those of leases. Expired leases are joins' ends with the reason "expired".
@@ -29,6 +30,10 @@ type metrics struct {
 	written, failed         prometheus.Counter // rows
 	notSynced, heartbeats   prometheus.Counter
 	loaded, loadedAndClosed prometheus.Counter
+
+	// Between nodes.
+	told, applied, unknown, malformed prometheus.Counter
+	takenOver, asked, forgottenAsks   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -66,5 +71,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.heartbeats = counter("heartbeats_total", "Heartbeats written and synced.")
 	loads := vector("loaded_total", "Leases found at the start, by whether they go on.", "outcome")
 	m.loaded, m.loadedAndClosed = loads.WithLabelValues("resumed"), loads.WithLabelValues("expired")
+	facts := vector("facts_total", "What nodes tell one another of leases, by what became of it.", "outcome")
+	m.told, m.applied = facts.WithLabelValues("told"), facts.WithLabelValues("applied")
+	m.unknown, m.malformed = facts.WithLabelValues("unknown"), facts.WithLabelValues("malformed")
+	m.takenOver = counter("taken_over_total", "Leases taken over from nodes that are dead.")
+	m.asked = counter("asked_total", "Ends of leases that other nodes were asked for.")
+	m.forgottenAsks = counter("asks_forgotten_total", "Such that were forgotten early because there were too many: a node that does not hear of one goes on.")
 	return m
 }

@@ -365,7 +365,7 @@ func (m *machine) destroy(*rapid.T) {
 }
 
 func (m *machine) close(room Room) {
-	m.End(room)
+	m.EndRoom(room)
 	for _, who := range m.viewers(room) {
 		delete(m.state.leases, pair{who, room})
 	}

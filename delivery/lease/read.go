@@ -17,6 +17,15 @@ func (l *Leases) Viewing(id Room, who domain.UserID) bool {
 	return r.viewers[who] != nil
 }
 
+// Views tells whether a device views a room on this node.
+func (l *Leases) Views(id Room, who domain.UserID, r domain.Resource) (views bool) {
+	l.each(id, who, func(_ *bucket, le *lease) {
+		d := le.own(r)
+		views = d != nil && d.cut == 0
+	})
+	return views
+}
+
 // Stays tells whether a user has a lease of a room that outlasts its devices: the owner, and who is on the allow list.
 func (l *Leases) Stays(id Room, who domain.UserID) (stays bool) {
 	l.each(id, who, func(_ *bucket, le *lease) { stays = le.stays })
@@ -89,7 +98,7 @@ func (l *Leases) lease(le *lease) Lease {
 		Joined: micros(le.joined), Until: le.until(l.settings.Keep),
 	}
 	for _, d := range le.devices {
-		if d.cut == 0 {
+		if d.cut == 0 && !slices.Contains(out.Devices, d.resource) {
 			out.Devices = append(out.Devices, d.resource)
 		}
 	}

@@ -36,6 +36,9 @@ func (l *Leases) sweep() {
 	for i := range l.buckets {
 		l.tellAll(l.sweepBucket(&l.buckets[i], now))
 	}
+	if l.tellFact != nil {
+		l.sweepPeers(now)
+	}
 	l.sweepEnded(now)
 }
 
@@ -48,7 +51,7 @@ func (l *Leases) sweepBucket(b *bucket, now int64) (news []*room) {
 		n := 0
 		for ; n < sweepMost && len(b.idle) > 0 && l.over(b.idle[0], now); n++ {
 			le := b.idle[0]
-			if r := l.end(b, le, expired); !slices.Contains(news, r) {
+			if r := l.expire(b, le); r != nil && !slices.Contains(news, r) {
 				news = append(news, r)
 			}
 			l.leaveEmpty(b, le.user)

@@ -18,7 +18,8 @@ var (
 		Cluster:   []table.Field{{Name: "number", Type: table.Uint64}},
 		Cells:     []table.Field{{Name: "leases", Type: table.Bytes}}, // see encodeUser
 	}
-	// Nodes: when a node last said that it lives.
+	// The upper half of a row's number is that of the node that writes it, from 0.
+	// Nodes: when a node last said that it lives; and, under names that begin with voidMark, until when a dead node's rows are void.
 	Nodes = &table.Table{
 		ID: 43, Name: "nodes",
 		Partition: []table.Field{{Name: "kind", Type: table.Uint64}}, // 0
@@ -26,6 +27,9 @@ var (
 		Cells:     []table.Field{{Name: "alive", Type: table.Uint64}}, // µs since 1970
 	}
 )
+
+// numbersMost is the highest number of a node.
+const numbersMost = 4095 - int(domain.FirstNode)
 
 // Buckets is the number of partitions of Rows, fixed for ever.
 const Buckets = 256

@@ -43,16 +43,29 @@ type lease struct {
 	place   int32 // in bucket.idle + 1; 0: not there
 	stays   bool  // listed, or the owner
 	listed  bool  // on the room's allow list
-	anyone  bool  // the next device that logs in takes it up
+	told    bool  // other nodes believe that this node has a word on it
 	devices []device
+	first   [1]device // memory of devices: most leases have one
 }
 
-// device is a device that views a room, or did until lately.
+// device is a device that views a room, or did until lately. A lease has at least one, and lasts for as long.
 type device struct {
-	resource domain.Resource
-	seen     domain.Seq // the last entry shown before cut; 0: not known
-	cut      int64      // 0: it views now
+	resource domain.Resource // "": the next one that logs in takes the lease up; it is never live
+	seen     domain.Seq      // the last entry shown before cut; 0: not known
+	cut      int64           // 0: it views now
+	since    int64           // when it began to view: whoever ends what was before does not end it
+	by       source
+	dead     bool // cut because its node is dead: nobody knows when it was shown what
 }
+
+// source is the node that has the word on a device: 0 is this one.
+type source uint16
+
+// adopted marks the sources of devices that this node took over from one that is dead.
+const adopted source = 1 << 15
+
+// mine tells whether this node has the word.
+func (s source) mine() bool { return s == 0 || s&adopted != 0 }
 
 // maxCut is how many devices that are cut a lease remembers: more than a user has, fewer than one could make up.
 const maxCut = 8
@@ -66,13 +79,63 @@ func (u *user) lease(room Room) *lease {
 	return nil
 }
 
-func (le *lease) device(r domain.Resource) *device {
+// own returns a device that this node has the word on.
+func (le *lease) own(r domain.Resource) *device {
 	for i := range le.devices {
-		if le.devices[i].resource == r {
-			return &le.devices[i]
+		if d := &le.devices[i]; d.resource == r && d.by.mine() {
+			return d
 		}
 	}
 	return nil
+}
+
+// known returns what is known of a device over all nodes: that it views here, that it views elsewhere, or how it was cut last. It is nil
+// for one that was cut before an instant, unless the lease outlasts its devices.
+func (le *lease) known(r domain.Resource, before int64) (best *device) {
+	for i := range le.devices {
+		d := &le.devices[i]
+		if d.resource != r || d.cut != 0 && d.cut <= before && !le.stays {
+			continue
+		}
+		switch {
+		case best == nil || best.cut != 0 && (d.cut == 0 || d.cut > best.cut):
+			best = d
+		case d.cut == 0 && d.by.mine():
+			best = d
+		}
+	}
+	return best
+}
+
+// anyone tells whether the next device that logs in takes the lease up.
+func (le *lease) anyone() bool {
+	return le.idle != 0 && slices.ContainsFunc(le.devices, func(d device) bool { return d.resource == "" })
+}
+
+// held tells whether this node has a word on the lease.
+func (le *lease) held() bool {
+	return slices.ContainsFunc(le.devices, func(d device) bool { return d.by.mine() })
+}
+
+// shared tells whether another node has a word on the lease.
+func (le *lease) shared() bool {
+	return slices.ContainsFunc(le.devices, func(d device) bool { return !d.by.mine() })
+}
+
+// held tells whether this node has a word on any of a user's leases: then it has a row.
+func (u *user) held() bool { return slices.ContainsFunc(u.leases, (*lease).held) }
+
+// reckon brings idle in line with the devices.
+func (le *lease) reckon() {
+	le.idle = 0
+	for i := range le.devices {
+		d := &le.devices[i]
+		if d.cut == 0 {
+			le.idle = 0
+			return
+		}
+		le.idle = max(le.idle, d.cut)
+	}
 }
 
 // live tells whether a device views the room now.
@@ -83,30 +146,82 @@ func (le *lease) live() bool {
 // lastCut returns the device that was cut last; a zero one when there is none.
 func (le *lease) lastCut() (last device) {
 	for _, d := range le.devices {
-		if d.cut > last.cut {
+		if d.cut > last.cut && d.resource != "" {
 			last = d
 		}
 	}
 	return last
 }
 
-// view lets a device view from now on. The lease is idle no more.
-func (le *lease) view(r domain.Resource) {
-	if d := le.device(r); d != nil {
-		d.cut, d.seen = 0, 0
-	} else {
-		le.devices = append(le.devices, device{resource: r})
+// view lets a device view here from now on. The lease is idle no more.
+func (le *lease) view(r domain.Resource, now int64) {
+	if d := le.own(r); d == nil {
+		le.devices = append(le.devices, device{resource: r, since: now})
+	} else if d.cut != 0 {
+		*d = device{resource: r, since: now}
 	}
-	le.idle, le.anyone = 0, false
+	le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.resource == "" && d.by.mine() })
+	le.idle = 0
 }
 
-// dropCut forgets devices that were cut before an instant, unless the lease outlasts them, and the oldest of too many.
+// wait leaves the lease to the next device that logs in.
+func (le *lease) wait(now, since int64) {
+	waiting := device{cut: now, since: since}
+	if d := le.own(""); d != nil {
+		*d = waiting
+	} else {
+		le.devices = append(le.devices, waiting)
+	}
+	le.reckon()
+}
+
+// yield drops this node's word on devices of which another node knows better: those that view there, or were cut there later. It tells
+// whether there were such. Who views here is never dropped.
+func (le *lease) yield() (some bool) {
+	if !le.shared() {
+		return false
+	}
+	live, better := le.live(), make([]bool, len(le.devices))
+	for i := range le.devices {
+		better[i] = le.knownBetter(&le.devices[i], live)
+		some = some || better[i]
+	}
+	if !some {
+		return false
+	}
+	kept := le.devices[:0]
+	for i, d := range le.devices {
+		if !better[i] {
+			kept = append(kept, d)
+		}
+	}
+	clear(le.devices[len(kept):])
+	le.devices = kept
+	return true
+}
+
+// knownBetter tells whether another node knows better of one of this node's devices.
+func (le *lease) knownBetter(own *device, live bool) bool {
+	if own.cut == 0 || !own.by.mine() {
+		return false
+	}
+	if own.resource == "" && live {
+		return true
+	}
+	return slices.ContainsFunc(le.devices, func(d device) bool {
+		return d.resource == own.resource && !d.by.mine() && (d.cut == 0 || d.cut > own.cut)
+	})
+}
+
+// dropCut forgets devices of this node that were cut before an instant, unless the lease outlasts them, and the oldest of too many.
 func (le *lease) dropCut(before int64) {
-	le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.cut != 0 && d.cut <= before && !le.stays })
+	le.devices = slices.DeleteFunc(le.devices, func(d device) bool {
+		return d.cut != 0 && d.cut <= before && !le.stays && d.by.mine()
+	})
 	for {
 		n, oldest := 0, -1
 		for i, d := range le.devices {
-			if d.cut == 0 {
+			if d.cut == 0 || !d.by.mine() {
 				continue
 			}
 			if n++; oldest < 0 || d.cut < le.devices[oldest].cut {
@@ -128,9 +243,18 @@ func (le *lease) until(keep time.Duration) time.Time {
 	return time.UnixMicro(le.idle).Add(keep)
 }
 
-// changed notes that a lease has other devices, or is idle or stays otherwise than before.
+// changed notes that this node has another word on a lease than before, or that it is idle or stays otherwise.
 func (l *Leases) changed(b *bucket, le *lease) {
-	switch waits := le.idle != 0 && !le.stays; {
+	l.moved(b, le)
+	l.soil(b, le.user)
+	if l.tellFact != nil {
+		l.tellLease(le)
+	}
+}
+
+// moved notes that a lease is idle or stays otherwise than before. Those run out here on which this node has a word.
+func (l *Leases) moved(b *bucket, le *lease) {
+	switch waits := le.idle != 0 && !le.stays && (l.tellFact == nil || le.held()); {
 	case waits && le.place == 0:
 		heap.Push(&b.idle, le)
 	case waits:
@@ -138,7 +262,6 @@ func (l *Leases) changed(b *bucket, le *lease) {
 	case le.place != 0:
 		heap.Remove(&b.idle, int(le.place-1))
 	}
-	l.soil(b, le.user)
 }
 
 // soil notes that a user's row is to be written.

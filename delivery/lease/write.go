@@ -63,7 +63,13 @@ func (l *Leases) save(ctx context.Context, last bool) {
 
 // write writes rows before the heartbeat: it vouches for all that is in the rows.
 func (l *Leases) write(ctx context.Context, last bool) error {
+	voids := l.voids.take()
 	if err := l.writeRows(ctx); err != nil {
+		l.voids.putBack(voids)
+		return err
+	}
+	if err := l.writeVoids(ctx, voids); err != nil {
+		l.voids.putBack(voids)
 		return err
 	}
 	now := l.now()
@@ -130,15 +136,19 @@ func (l *Leases) take(i int, writes []table.Write, flying []inFlight) (_ []table
 	for len(b.dirty) > 0 && len(writes) < writeRows {
 		u := b.dirty[len(b.dirty)-1]
 		l.clean(b, u)
+		held := l.held(u)
 		if u.row == 0 {
+			if !held {
+				continue
+			}
 			u.row = b.number() + 1
 		}
 		var cell []byte
-		if len(u.leases) > 0 {
+		if held {
 			cell = encodeUser(u, l.node)
 		}
 		writes = append(writes, table.Write{
-			Table: Rows, Partition: bucketPartition(i), Cluster: rowNumber(u.row - 1), T: l.nextT(),
+			Table: Rows, Partition: bucketPartition(i), Cluster: l.rowNumber(u.row - 1), T: l.nextT(),
 			Cells: []table.Cell{{Column: 0, Value: cell}},
 		})
 		flying = append(flying, inFlight{b, u})
@@ -146,7 +156,18 @@ func (l *Leases) take(i int, writes []table.Write, flying []inFlight) (_ []table
 	return writes, flying, len(b.dirty) > 0
 }
 
-func rowNumber(n uint32) table.Key { return table.Key(nil).Uint64(uint64(n)) }
+// held tells whether a user needs a row.
+func (l *Leases) held(u *user) bool {
+	if l.tellFact == nil {
+		return len(u.leases) > 0
+	}
+	return u.held()
+}
+
+// rowNumber returns the name of a row of this node: its own number is above the row's, so that no node writes another's.
+func (l *Leases) rowNumber(n uint32) table.Key {
+	return table.Key(nil).Uint64(uint64(l.number)<<32 | uint64(n))
+}
 
 // number returns the number of a free row.
 func (b *bucket) number() uint32 {
@@ -161,8 +182,37 @@ func (b *bucket) number() uint32 {
 
 // nextT returns the next write timestamp, above all before it whatever the clock says.
 func (l *Leases) nextT() uint64 {
-	l.writer.t = max(l.writer.t+1, uint64(max(l.micro(), 0)))
+	l.writer.t = max(l.writer.t+1, uint64(max(l.micro(), 0)), uint64(l.rowsFrom.Load()+1))
 	return l.writer.t
+}
+
+// writeAfter makes what is written from now on later than an instant.
+func (l *Leases) writeAfter(t int64) {
+	t = min(t, l.micro()+2*clocksDiffer.Microseconds())
+	for {
+		old := l.rowsFrom.Load()
+		if old >= t || l.rowsFrom.CompareAndSwap(old, t) {
+			return
+		}
+	}
+}
+
+// writeVoids says which rows of dead nodes count no more. What was taken over from them has been written.
+func (l *Leases) writeVoids(ctx context.Context, voids []void) error {
+	if len(voids) == 0 {
+		return nil
+	}
+	writes := make([]table.Write, len(voids))
+	for i, v := range voids {
+		writes[i] = table.Write{
+			Table: Nodes, Partition: nodesPartition(), Cluster: table.Key(nil).Text(voidName(v.number, v.bucket)), T: l.nextT(),
+			Cells: []table.Cell{{Column: 0, Value: binary.BigEndian.AppendUint64(nil, v.until)}},
+		}
+	}
+	if err := l.put(ctx, writes); err != nil {
+		return fmt.Errorf("write what was taken over: %w", err)
+	}
+	return nil
 }
 
 // fly writes the rows of some users. When that fails its outcome is not known: their rows are theirs still, and are to be written again.
@@ -176,7 +226,7 @@ func (l *Leases) fly(ctx context.Context, writes []table.Write, flying []inFligh
 		switch {
 		case err != nil:
 			l.soil(f.b, f.u)
-		case len(f.u.leases) == 0 && f.u.waits == 0:
+		case f.u.row != 0 && f.u.waits == 0 && !l.held(f.u):
 			f.b.free = append(f.b.free, f.u.row-1)
 			f.u.row = 0
 			l.leaveEmpty(f.b, f.u)

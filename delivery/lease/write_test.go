@@ -177,9 +177,9 @@ func TestRun(t *testing.T) {
 // A row that cannot be read keeps Load from going on.
 func TestLoadBadRows(t *testing.T) {
 	for name, w := range map[string]table.Write{
-		"malformed":    {Table: Rows, Partition: bucketPartition(0), Cluster: rowNumber(0), Cells: []table.Cell{{Value: []byte("?")}}},
-		"other bucket": {Table: Rows, Partition: bucketPartition(0), Cluster: rowNumber(0), Cells: []table.Cell{{Value: encodeUser(sampleUser(), "")}}},
-		"number":       {Table: Rows, Partition: bucketPartition(0), Cluster: table.Key(nil).Uint64(1 << 40), Cells: []table.Cell{{Value: []byte{}}}},
+		"malformed":    {Table: Rows, Partition: bucketPartition(0), Cluster: table.Key(nil).Uint64(0), Cells: []table.Cell{{Value: []byte("?")}}},
+		"other bucket": {Table: Rows, Partition: bucketPartition(0), Cluster: table.Key(nil).Uint64(0), Cells: []table.Cell{{Value: encodeUser(sampleUser(), "")}}},
+		"number":       {Table: Rows, Partition: bucketPartition(0), Cluster: table.Key(nil).Uint64(1 << 50), Cells: []table.Cell{{Value: []byte{}}}},
 		"node":         {Table: Nodes, Partition: nodesPartition(), Cluster: table.Key(nil).Text("0"), Cells: []table.Cell{{Value: []byte("?")}}},
 	} {
 		t.Run(name, func(t *testing.T) {

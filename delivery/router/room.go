@@ -18,8 +18,8 @@ type Leases interface {
 	// SetStays says whether a user's lease outlasts its devices.
 	SetStays(room domain.StreamID, u domain.UserID, stays bool)
 	SetOwner(room domain.StreamID, owner domain.UserID)
-	// End ends all leases of a room.
-	End(room domain.StreamID)
+	// EndRoom ends all leases of a room.
+	EndRoom(room domain.StreamID)
 	// Forget ends all leases of an account and of earlier ones of the name.
 	Forget(app domain.AppID, u domain.UserID, inc domain.Incarnation)
 }
@@ -40,7 +40,7 @@ func (r *Router) room(id domain.StreamID, st domain.Stream, ev *domain.Event) {
 	case conversation.RoomTransferred:
 		r.leases.SetOwner(id, b.Owner.User)
 	case conversation.RoomDestroyed:
-		r.leases.End(id)
+		r.leases.EndRoom(id)
 	}
 }
 
