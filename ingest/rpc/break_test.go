@@ -37,39 +37,47 @@ func TestBreaksUnderLoad(t *testing.T) {
 		echo(req, 0)
 	}}, rpc.Settings{})
 	p, _ := near(t, f, rpc.Settings{Pause: 5 * time.Millisecond})
-	const submitters, each = 4, 5000
+	const submitters, each, atOnce = 4, 3000, 40
 	c := newTally(submitters * each)
 	var wg sync.WaitGroup
 	for s := range submitters {
 		wg.Go(func() {
-			for i := range each {
-				n := s*each + i
-				p.Submit(there, send(n, c.done(n)), 0)
-				if i%50 == 0 {
-					time.Sleep(3 * time.Millisecond)
-				}
+			room := make(chan struct{}, atOnce)
+			for n := s * each; n < (s+1)*each; n++ {
+				room <- struct{}{}
+				done := c.done(n)
+				p.Submit(there, send(n, func(r domain.Result) { done(r); <-room }), 0)
 			}
 		})
 	}
 	stop := make(chan struct{})
 	var breaker sync.WaitGroup
 	breaker.Go(func() {
-		for i := 0; ; i++ {
+		for i, at := 0, 0; ; { // a break after each few hundred commands, however fast they come
 			select {
 			case <-stop:
 				return
-			case <-time.After(30 * time.Millisecond):
+			case <-time.After(time.Millisecond):
 			}
-			if i%4 == 3 {
+			mu.Lock()
+			due := len(arrived) >= at
+			if due {
+				at = len(arrived) + 50 + rand.IntN(500)
+			}
+			mu.Unlock()
+			switch {
+			case due && i%4 == 3:
 				f.stop()
 				f.start()
-			} else {
+				i++
+			case due:
 				f.cut()
+				i++
 			}
 		}
 	})
 	wg.Wait()
-	codes := c.wait(t, 5*time.Second)
+	codes := c.wait(t, 20*time.Second)
 	close(stop)
 	breaker.Wait()
 	require.Greater(t, codes[""], 0)
@@ -379,7 +387,7 @@ func newProxy(t *testing.T, to string) *proxy {
 }
 
 func (p *proxy) copy(dst, src net.Conn) {
-	defer dst.Close() //nolint:errcheck // its end
+	defer dst.Close()
 	b := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(b)

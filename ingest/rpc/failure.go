@@ -22,6 +22,7 @@ var (
 	errUnanswered = domain.Refuse(domain.Unknown, "no answer in time")
 	errFull       = domain.Refuse(domain.Busy, "too many commands for another node")
 	errReadsFull  = domain.Refuse(domain.Busy, "too many reads for another node")
+	errExpired    = domain.Refuse(domain.Busy, "waited too long")
 	errStopping   = domain.Refuse(domain.Stopping, "the node stops")
 	errTooLarge   = domain.Refuse(domain.TooLarge, "the command is too large")
 	errNoCall     = domain.Refuse(domain.Busy, "another node asks for what this one does not know")

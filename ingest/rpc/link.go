@@ -111,7 +111,7 @@ func (l *link) take(now time.Time) (frame *clusterpb.ExchangeRequest, more bool)
 		}
 		n, size = n+1, size+c.size
 		if !c.deadline.IsZero() {
-			c.want.LeftMicros = uint64(max(c.deadline.Sub(now).Microseconds(), 1)) //nolint:gosec // positive
+			c.want.LeftMicros = uint64(max(c.deadline.Sub(now).Microseconds(), 1))
 		}
 		frame.Calls = append(frame.Calls, c.want)
 		l.sent[c.id] = c

@@ -191,7 +191,7 @@ func (p *Peers) submit(node domain.NodeName, req domain.Request, hops int) error
 	now := time.Now()
 	c := &call{what: commandCall, size: size + callOverhead, at: now, deadline: req.Deadline}
 	c.want = &clusterpb.Call{Want: &clusterpb.Call_Command{Command: &clusterpb.Command{
-		Stream: []byte(req.Stream), Name: name, Body: body, Hops: uint32(max(hops, 0)), //nolint:gosec // a few
+		Stream: []byte(req.Stream), Name: name, Body: body, Hops: uint32(max(hops, 0)),
 	}}}
 	c.done = func(a *clusterpb.Answer, err error) {
 		if err != nil {

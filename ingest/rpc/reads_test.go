@@ -92,7 +92,7 @@ func TestReadsThatHang(t *testing.T) {
 		return nil, ctx.Err()
 	}}, rpc.Settings{Reads: 3})
 	p, _ := near(t, f, rpc.Settings{InFlight: 8})
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	errs := make(chan error, 10)
 	for range 5 {

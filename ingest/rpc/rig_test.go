@@ -160,7 +160,9 @@ func peersOver(t testing.TB, conn *grpc.ClientConn, set rpc.Settings) (*rpc.Peer
 }
 
 // echo answers each command at once, with its own number as seq.
-func echo(req domain.Request, _ int) { req.Done(domain.Result{Seq: domain.Seq(clientID(req.Command)), T: 1}) }
+func echo(req domain.Request, _ int) {
+	req.Done(domain.Result{Seq: domain.Seq(clientID(req.Command)), T: 1})
+}
 
 // tally counts answers, per request.
 type tally struct {

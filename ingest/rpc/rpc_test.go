@@ -23,7 +23,7 @@ func send(n int, done func(domain.Result)) domain.Request {
 	return domain.Request{
 		Stream: domain.DirectStream("demo#chat", "ann", "bob"),
 		Command: conversation.SendMessage{
-			Sender:   conversation.Sender{User: "ann", Incarnation: 1, Resource: "web", ClientID: uint64(n), Hash: message.Hash(body)}, //nolint:gosec // small
+			Sender:   conversation.Sender{User: "ann", Incarnation: 1, Resource: "web", ClientID: uint64(n), Hash: message.Hash(body)},
 			To:       conversation.Recipient{User: "bob", Incarnation: 1},
 			Envelope: message.Envelope{Kind: message.Text, Size: len(body)}, Body: body, SyncOwn: true,
 		},
@@ -33,7 +33,7 @@ func send(n int, done func(domain.Result)) domain.Request {
 
 func clientID(c domain.Command) int {
 	m, _ := c.(conversation.SendMessage)
-	return int(m.Sender.ClientID) //nolint:gosec // small
+	return int(m.Sender.ClientID)
 }
 
 func TestCommandsAndTheirAnswersTravel(t *testing.T) {
@@ -79,7 +79,7 @@ func TestCommandsAndTheirAnswersTravel(t *testing.T) {
 		} else {
 			require.Equal(t, want, r)
 		}
-		if want.Err == refusal {
+		if errors.Is(want.Err, refusal) {
 			require.Equal(t, refusal, r.Err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"parley/domain"
 	"parley/schemas/cluster"
@@ -76,7 +77,11 @@ func (s *server) Release(ctx context.Context, req *clusterpb.ReleaseRequest) (*c
 	if !ok {
 		return &clusterpb.ReleaseResponse{Failure: cluster.EncodeFailure(errNoCall)}, nil
 	}
-	return &clusterpb.ReleaseResponse{Failure: cluster.EncodeFailure(s.owners.Release(ctx, p))}, nil
+	err := s.owners.Release(ctx, p)
+	if err != nil && ctx.Err() != nil {
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	return &clusterpb.ReleaseResponse{Failure: cluster.EncodeFailure(err)}, nil
 }
 
 // Wait implements clusterpb.IngestServer.
@@ -96,11 +101,13 @@ func (s *server) Wait(ctx context.Context, req *clusterpb.WaitRequest) (*cluster
 		return &clusterpb.WaitResponse{Outcome: clusterpb.WaitResponse_OUTCOME_LATE}, nil
 	case errors.Is(err, ErrNotHere):
 		return &clusterpb.WaitResponse{Outcome: clusterpb.WaitResponse_OUTCOME_NOT_HERE}, nil
+	case ctx.Err() != nil:
+		return nil, status.FromContextError(ctx.Err()).Err()
 	default:
 		return &clusterpb.WaitResponse{Failure: cluster.EncodeFailure(err)}, nil
 	}
 }
 
 func partition(n uint32) (domain.Partition, bool) {
-	return domain.Partition(n), n <= math.MaxUint16 //nolint:gosec // checked
+	return domain.Partition(n), n <= math.MaxUint16
 }

@@ -130,7 +130,7 @@ func (x *session) command(ctx context.Context, c *clusterpb.Call, want *clusterp
 // timeLeft returns how long a call may take; limited is false when it does not say.
 func timeLeft(c *clusterpb.Call) (left time.Duration, limited bool) {
 	micros := min(c.GetLeftMicros(), uint64(longest/time.Microsecond))
-	return time.Duration(micros) * time.Microsecond, micros > 0 //nolint:gosec // bounded
+	return time.Duration(micros) * time.Microsecond, micros > 0
 }
 
 // longest is as much time as any call has.
@@ -150,9 +150,12 @@ func (x *session) startRead(ctx context.Context, c *clusterpb.Call, want *cluste
 	}
 	x.work.Go(func() {
 		defer func() { <-x.reads }()
-		ctx, cancel := context.WithTimeout(ctx, left)
+		ctx, cancel := context.WithTimeout(ctx, left+x.set.Margin/2) // the caller's own end comes first
 		defer cancel()
 		rows, err := x.rows(ctx, want)
+		if err != nil && ctx.Err() != nil {
+			err = errExpired
+		}
 		if err != nil {
 			x.answer(&clusterpb.Answer{Id: c.GetId(), Failure: cluster.EncodeFailure(err)})
 			return

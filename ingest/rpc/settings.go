@@ -56,8 +56,9 @@ func def[V int | time.Duration](field *V, value V) {
 }
 
 // Validate reports every problem at once.
-func (s Settings) Validate() error {
-	s = s.withDefaults()
+func (s Settings) Validate() error { return s.withDefaults().check() }
+
+func (s Settings) check() error {
 	var errs []error
 	for _, f := range []struct {
 		name  string

@@ -137,7 +137,7 @@ func (c *codec) modes() {
 func Commands() map[string]domain.Command {
 	out := make(map[string]domain.Command, len(commands.names))
 	for t, name := range commands.names {
-		if cmd, ok := reflect.Zero(t).Interface().(domain.Command); ok {
+		if cmd, ok := reflect.TypeAssert[domain.Command](reflect.Zero(t)); ok {
 			out[name] = cmd
 		}
 	}

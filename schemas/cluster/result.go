@@ -16,7 +16,7 @@ func EncodeResult(id uint64, r domain.Result) *clusterpb.Answer {
 	a := &clusterpb.Answer{Id: id, Failure: EncodeFailure(r.Err), Seq: uint64(r.Seq), T: uint64(r.T), Repeat: r.Repeat}
 	if p := r.Position; p != (domain.Position{}) {
 		a.Position = &clusterpb.Position{
-			Partition: uint32(p.Partition), Offset: uint64(p.Offset), Term: uint64(p.Term), Index: uint64(p.Index), Prev: p.Prev, //nolint:gosec // bits
+			Partition: uint32(p.Partition), Offset: uint64(p.Offset), Term: uint64(p.Term), Index: uint64(p.Index), Prev: p.Prev,
 		}
 	}
 	return a
@@ -27,7 +27,7 @@ func DecodeResult(a *clusterpb.Answer) domain.Result {
 	r := domain.Result{Err: DecodeFailure(a.GetFailure()), Seq: domain.Seq(a.GetSeq()), T: domain.T(a.GetT()), Repeat: a.GetRepeat()}
 	if p := a.GetPosition(); p != nil {
 		r.Position = domain.Position{
-			Partition: domain.Partition(p.GetPartition()), Offset: domain.Offset(p.GetOffset()), Term: domain.Term(p.GetTerm()), //nolint:gosec // bits
+			Partition: domain.Partition(p.GetPartition()), Offset: domain.Offset(p.GetOffset()), Term: domain.Term(p.GetTerm()),
 			Index: domain.Index(p.GetIndex()), Prev: p.GetPrev(),
 		}
 	}
