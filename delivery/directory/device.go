@@ -32,14 +32,16 @@ func (ds devices) add(r domain.Resource, since int64) {
 	}
 }
 
-// newest returns when the newest device but one logged in.
-func (ds devices) newest(but domain.Resource) (since int64) {
-	for r, t := range ds {
-		if r != but {
-			since = max(since, t)
-		}
+// loggedIn returns when a device logged in that does so at a moment. One that is there did so before. Any other is the newest, whatever the
+// clock says: those of nodes differ, and log-ins take their time.
+func (ds devices) loggedIn(r domain.Resource, now int64) int64 {
+	if since, ok := ds[r]; ok {
+		return since
 	}
-	return since
+	for _, t := range ds {
+		now = max(now, t+1)
+	}
+	return now
 }
 
 // over returns the devices beyond the limit, first log-in first. Those of one moment are ordered by their names, so that all nodes agree.

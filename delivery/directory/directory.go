@@ -7,6 +7,7 @@
 package directory
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -112,7 +113,7 @@ type seats struct {
 // seat is what the directory knows of a session here.
 type seat struct {
 	id    uint64 // for other nodes
-	since int64  // µs; the order of the user's devices: above all that were known when it attached
+	since int64  // µs; when its device logged in, above all that were known then
 	limit int
 	note  string
 }
@@ -155,10 +156,7 @@ func (d *Directory) Attach(k Key, s Session, limit int, note string) (displaced 
 	defer sh.mu.Unlock()
 	info := s.Info()
 	devices := sh.devices(k, hash, info.Platform)
-	here := seat{id: d.last.Add(1), since: info.Since.UnixMicro(), limit: limit, note: note}
-	if last := devices.newest(info.Resource); here.since <= last {
-		here.since = last + 1 // clocks of nodes differ, and log-ins take their time: it is the newest all the same
-	}
+	here := seat{id: d.last.Add(1), since: devices.loggedIn(info.Resource, info.Since.UnixMicro()), limit: limit, note: note}
 	all := sh.users[k].with(s, here)
 	d.told(k, info, &here)
 	delete(devices, info.Resource)
@@ -258,16 +256,16 @@ func (d *Directory) infos(k Key) (out []Info) {
 	sh, hash := d.shard(k)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	for _, s := range sh.users[k].sessions {
-		out = append(out, s.Info())
+	all := sh.users[k]
+	for i, s := range all.sessions {
+		info := s.Info()
+		info.Since = time.UnixMicro(all.seats[i].since) // as others know it
+		out = append(out, info)
 	}
-	here := len(out)
 	for r := range sh.elsewhere(k, hash) {
 		out = append(out, r.info())
 	}
-	if here < len(out) {
-		slices.SortStableFunc(out, func(a, b Info) int { return a.Since.Compare(b.Since) })
-	}
+	slices.SortStableFunc(out, func(a, b Info) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Resource, b.Resource)) })
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -86,21 +87,22 @@ func (d *Directory) Apply(n domain.Node, fact []byte) error {
 		return errFact
 	}
 	k := Key{App: domain.AppID(f.GetApp()), User: domain.UserID(f.GetUser())}
-	sh, hash := d.shard(k)
 	if f.GetEnded() {
-		sh.mu.Lock()
-		defer sh.mu.Unlock()
-		sh.cut(hash, from, f.GetSession())
+		kick(d.dismiss(k, from, f.GetSession()), "")
 		return nil
 	}
 	r, err := d.remoteOf(from, &f)
 	if err != nil {
 		return err
 	}
-	for _, s := range d.admit(k, r, int(f.GetLimit())) {
-		s.Kick(KickAnotherDevice, string(f.GetNote()))
-	}
+	kick(d.admit(k, r, int(f.GetLimit())), string(f.GetNote()))
 	return nil
+}
+
+func kick(displaced []Session, note string) {
+	for _, s := range displaced {
+		s.Kick(KickAnotherDevice, note)
+	}
 }
 
 func (d *Directory) remoteOf(from *node, f *clusterpb.SessionFact) (*remote, error) {
@@ -117,28 +119,42 @@ func (d *Directory) remoteOf(from *node, f *clusterpb.SessionFact) (*remote, err
 	}, nil
 }
 
-// admit adds a session of another node, and removes and returns those here whose devices are then too many. Unlike in Attach the newcomer may
-// be among the devices that go: two that log in at once on two nodes are in the same order on both.
+// admit adds a session of another node, and removes and returns those here whose devices are then too many.
 func (d *Directory) admit(k Key, r *remote, limit int) (displaced []Session) {
 	sh, hash := d.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.put(hash, r)
+	return d.settle(sh, k, hash, r.kind.platform, limit)
+}
+
+// dismiss removes a session of another node. Its device may have been counted by it where it was too many: then others are now.
+func (d *Directory) dismiss(k Key, from *node, id uint64) (displaced []Session) {
+	sh, hash := d.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	was := sh.cut(hash, from, id)
 	all := sh.users[k]
-	if len(all.sessions) == 0 || limit == 0 {
+	if was == nil || len(all.seats) == 0 {
 		return nil
 	}
-	over := sh.devices(k, hash, r.kind.platform).over(limit)
-	if len(over) == 0 {
-		return nil
-	}
-	gone := make(map[domain.Resource]bool, len(over))
-	for _, o := range over {
-		gone[o] = true
-	}
-	all, displaced = d.split(k, all, func(i Info, _ seat) bool { return i.Platform == r.kind.platform && gone[i.Resource] })
-	if len(displaced) > 0 {
+	return d.settle(sh, k, hash, was.kind.platform, all.seats[0].limit)
+}
+
+// settle removes and returns the sessions here whose devices are too many. Unlike in Attach the newcomer may be among the devices that go: two
+// that log in at once on two nodes are in the same order on both. The lock is held.
+func (d *Directory) settle(sh *shard, k Key, hash uint64, platform string, limit int) (displaced []Session) {
+	for limit > 0 && len(sh.users[k].sessions) > 0 {
+		over := sh.devices(k, hash, platform).over(limit)
+		if len(over) == 0 {
+			break
+		}
+		all, gone := d.split(k, sh.users[k], func(i Info, _ seat) bool { return i.Platform == platform && slices.Contains(over, i.Resource) })
+		if len(gone) == 0 {
+			break
+		}
 		sh.set(k, all)
+		displaced = append(displaced, gone...)
 	}
 	return displaced
 }

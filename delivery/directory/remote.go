@@ -69,9 +69,16 @@ func (sh *shard) put(hash uint64, r *remote) {
 	sh.remote[hash] = r
 }
 
-// cut removes a session; it may not be known.
-func (sh *shard) cut(hash uint64, n *node, id uint64) {
-	sh.remove(hash, func(r *remote) bool { return r.node == n && r.id == id })
+// cut removes a session and returns it, nil when it is not known.
+func (sh *shard) cut(hash uint64, n *node, id uint64) (was *remote) {
+	sh.remove(hash, func(r *remote) bool {
+		is := r.node == n && r.id == id
+		if is {
+			was = r
+		}
+		return is
+	})
+	return was
 }
 
 // remove removes the sessions of a hash for which gone answers true.
