@@ -41,7 +41,7 @@ func TestFaultsNodes(t *testing.T) {
 	r.run("three nodes Cassandra down 60 s", thin, func(x *trial) { cassandraDown(x, time.Minute) })
 	r.run("three nodes a clock set back 5 s", nil, setBack)
 	f.close(t)
-	r.dev = nil
+	r.dev, r.walked = nil, walked{}
 	cut := web(newWorlds(t, 3))
 	cut.lay(t)
 	r.env = append(r.env, "PARLEY_KAFKA_PREFIX=cut.", "PARLEY_CASSANDRA_KEYSPACE=cut")

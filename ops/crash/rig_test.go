@@ -38,6 +38,7 @@ type rig struct {
 	env       []string
 	dev       []byte // what the first node has made: the app and its secrets
 	results   []*outcome
+	walked    walked // what the log had at the last look
 }
 
 // needEngines leaves a test out, loudly, unless it was asked for.
@@ -276,6 +277,7 @@ func (x *trial) judge() {
 	if late := time.Since(begin); late > 3*time.Second {
 		x.notef("history was whole %s after the last answer", late.Round(100*time.Millisecond))
 	}
+	x.judgeLog()
 	x.outcome.pause, x.outcome.slowest = time.Duration(x.load.pause.Load()), x.load.slowest()
 	x.rig.results = append(x.rig.results, x.outcome)
 	x.t.Log("\n" + table(slices.Concat(x.v.rows(), x.load.rows())) + results([]*outcome{x.outcome}))
