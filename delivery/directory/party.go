@@ -37,7 +37,7 @@ func sessionFact(k Key, info Info, at *seat) []byte {
 	return encode(&clusterpb.SessionFact{
 		App: []byte(k.App), User: []byte(k.User), Session: at.id, Resource: []byte(info.Resource), DeviceUuid: text(info.DeviceUUID),
 		DeviceName: text(info.DeviceName), Platform: []byte(info.Platform), Incarnation: uint32(info.Incarnation), AuthEpoch: info.AuthEpoch,
-		Since: at.since, Limit: uint32(max(at.limit, 0)), Note: text(at.note), //nolint:gosec // a limit is small
+		Since: at.since, Limit: uint32(max(at.limit, 0)), Note: text(at.note),
 	})
 }
 
@@ -114,7 +114,7 @@ func (d *Directory) remoteOf(from *node, f *clusterpb.SessionFact) (*remote, err
 	all = append(append(append(append(all, f.GetUser()...), f.GetResource()...), f.GetDeviceUuid()...), f.GetDeviceName()...)
 	return &remote{
 		node: from, kind: d.nodes.kind(f.GetApp(), f.GetPlatform()), text: string(all), round: from.round, id: f.GetSession(), since: f.GetSince(),
-		ends: [3]uint16{uint16(user), uint16(user + resource), uint16(user + resource + uuid)}, //nolint:gosec // checked
+		ends: [3]uint16{uint16(user), uint16(user + resource), uint16(user + resource + uuid)},
 		inc:  domain.Incarnation(f.GetIncarnation()), epoch: f.GetAuthEpoch(),
 	}, nil
 }

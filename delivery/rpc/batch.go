@@ -48,7 +48,7 @@ func (b *batch) flush() {
 	}
 	if b.err == nil {
 		for _, r := range b.runs {
-			b.metrics.told.of(Kind(r.GetKind())).Add(float64(len(r.GetFacts()))) //nolint:gosec // it was a Kind
+			b.metrics.told.of(Kind(r.GetKind())).Add(float64(len(r.GetFacts())))
 		}
 	}
 	if b.sent != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"parley/delivery/directory"
 	"parley/delivery/rpc"
 	"parley/domain"
 )
@@ -82,6 +83,7 @@ func TestACut(t *testing.T) {
 
 // A cut of which no packet tells is noticed by both sides, and a connection that is dead is not used again.
 func TestASilentCut(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		do   func(*pipe)
@@ -262,4 +264,66 @@ func BenchmarkTell(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A snapshot of 100,000 sessions over a link, from the hello to the end of it at the other node; then as many facts one after the other.
+func BenchmarkLink100000(b *testing.B) {
+	const sessions = 100_000
+	tells, hears := crowd(sessions), directory.New()
+	var at string
+	a := start("a", func(domain.NodeName) string { return at }, rpc.DefaultSettings(), map[rpc.Kind]rpc.Party{rpc.Sessions: tells})
+	defer a.stop()
+	z := start("b", func(domain.NodeName) string { return a.addr }, rpc.DefaultSettings(), map[rpc.Kind]rpc.Party{rpc.Sessions: hears})
+	defer z.stop()
+	at = z.addr
+	heard := func(facts, snapshots int) {
+		for z.value("facts_total", "heard") < float64(facts) || z.value("snapshots_total", "heard") < float64(snapshots) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	facts, snapshots := 0, 0
+	b.Run("snapshot", func(b *testing.B) {
+		for b.Loop() {
+			z.links.Members([]domain.Node{a.Node})
+			a.links.Members([]domain.Node{z.Node})
+			facts, snapshots = facts+sessions, snapshots+1
+			heard(facts, snapshots)
+			b.StopTimer()
+			a.links.Members(nil)
+			z.links.Members(nil)
+			b.StartTimer()
+		}
+	})
+	z.links.Members([]domain.Node{a.Node})
+	a.links.Members([]domain.Node{z.Node})
+	facts, snapshots = facts+sessions, snapshots+1
+	heard(facts, snapshots)
+	var fact []byte
+	tells.Snapshot(func(f []byte) { fact = f })
+	b.Run("told", func(b *testing.B) {
+		for b.Loop() {
+			for range sessions {
+				a.links.Tell(rpc.Sessions, fact)
+			}
+			facts += sessions
+			heard(facts, snapshots)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/sessions, "ns/fact")
+	})
+	if n := a.value("cuts_total", "broken"); n != 0 {
+		b.Fatalf("%v cuts", n)
+	}
+}
+
+// crowd is a directory of users with a device each.
+func crowd(users int) *directory.Directory {
+	d := directory.New()
+	for i := range users {
+		k := directory.Key{App: "org#app", User: domain.UserID(fmt.Sprint("user", i))}
+		d.Attach(k, &socket{info: directory.Info{
+			Resource: domain.Resource(fmt.Sprintf("android_%08x-%04x-4000-8000-%012x", i, i%65536, i)), DeviceName: "Pixel 8 Pro", Platform: "android",
+			DeviceUUID: fmt.Sprintf("%08x-%04x-4000-8000-%012x", i, i%65536, i), Incarnation: 1, AuthEpoch: 1, Since: time.UnixMilli(int64(i)),
+		}}, 4, "")
+	}
+	return d
 }

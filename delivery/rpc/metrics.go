@@ -40,10 +40,13 @@ type metrics struct {
 	cuts                          *prometheus.CounterVec
 }
 
-// byKind are the counters of the kinds that have a party.
-type byKind map[Kind]prometheus.Counter
+// byKind counts facts in one direction.
+type byKind struct {
+	all       *prometheus.CounterVec
+	direction string
+}
 
-func (b byKind) of(k Kind) prometheus.Counter { return b[k] }
+func (b byKind) of(k Kind) prometheus.Counter { return b.all.WithLabelValues(b.direction, k.String()) }
 
 func newMetrics(reg prometheus.Registerer, kinds []Kind, queued func() int) *metrics {
 	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -67,13 +70,13 @@ func newMetrics(reg prometheus.Registerer, kinds []Kind, queued func() int) *met
 	m := &metrics{
 		up: up.WithLabelValues("told"), heard: up.WithLabelValues("heard"), failed: failed,
 		snapshotsTold: snapshots.WithLabelValues("told"), snapshotsHeard: snapshots.WithLabelValues("heard"),
-		told: byKind{}, applied: byKind{},
+		told: byKind{facts, "told"}, applied: byKind{facts, "heard"},
 		unknown: dropped.WithLabelValues("unknown_kind"), bad: dropped.WithLabelValues("unreadable"), tooLarge: dropped.WithLabelValues("too_large"),
 		cuts: vector("cuts_total", "Links that were up and ended, by reason.", "direction", "reason"),
 	}
 	for _, k := range kinds {
-		m.told[k] = facts.WithLabelValues("told", k.String())
-		m.applied[k] = facts.WithLabelValues("heard", k.String())
+		m.told.of(k) // 0, not absent, before the first
+		m.applied.of(k)
 	}
 	return m
 }

@@ -136,7 +136,7 @@ func (p *peer) apply(h *hearing, told *clusterpb.TellRequest) error {
 // run hands facts of one kind to their party. What cannot be read is counted and left out: a later version may say it, and told again it would
 // be the same.
 func (p *peer) run(h *hearing, run *clusterpb.Run) {
-	k := Kind(run.GetKind()) //nolint:gosec // checked below
+	k := Kind(run.GetKind()) // checked below
 	party, known := p.links.cfg.Parties[k]
 	if !known || uint32(k) != run.GetKind() {
 		p.links.metrics.unknown.Add(float64(len(run.GetFacts())))
