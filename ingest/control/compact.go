@@ -20,7 +20,7 @@ const compactFrom = 10_000
 func (c *Control) compact(ctx context.Context, records int) error {
 	trimmer, ok := c.log.(Trimmer)
 	s := c.current.Load()
-	if live := 1 + len(s.apps) + len(s.anchors) + len(s.nodes); !ok || records < compactFrom || records < 4*live {
+	if live := 1 + len(s.apps) + len(s.anchors) + len(s.nodes) + len(s.resets); !ok || records < compactFrom || records < 4*live {
 		return nil
 	}
 	b, err := s.batch()
@@ -62,6 +62,11 @@ func (s *snapshot) batch() (domain.Batch, error) {
 	}
 	for name, number := range s.nodes {
 		if err := put(nodeKey(name), Node{Format: format, Name: name, Number: number}); err != nil {
+			return b, err
+		}
+	}
+	for key, r := range s.resets {
+		if err := put(key, r); err != nil {
 			return b, err
 		}
 	}

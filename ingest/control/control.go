@@ -35,6 +35,7 @@ type snapshot struct {
 	apps    map[domain.AppID]*App
 	anchors map[domain.Partition]Anchor
 	nodes   map[domain.NodeName]domain.Partition
+	resets  map[string]Reset // by key
 }
 
 // Control is the cluster's shared knowledge. Load it before anything else is asked of it, then let Run follow what other nodes write.
@@ -55,6 +56,7 @@ func New(log Log, logger *slog.Logger, now func() time.Time) *Control {
 	c := &Control{log: log, logger: logger, now: now}
 	c.current.Store(&snapshot{
 		apps: map[domain.AppID]*App{}, anchors: map[domain.Partition]Anchor{}, nodes: map[domain.NodeName]domain.Partition{},
+		resets: map[string]Reset{},
 	})
 	return c
 }
@@ -132,7 +134,9 @@ func (c *Control) apply(records []domain.LogRecord) error {
 		return nil
 	}
 	old := c.current.Load()
-	s := &snapshot{slots: old.slots, apps: maps.Clone(old.apps), anchors: maps.Clone(old.anchors), nodes: maps.Clone(old.nodes)}
+	s := &snapshot{
+		slots: old.slots, apps: maps.Clone(old.apps), anchors: maps.Clone(old.anchors), nodes: maps.Clone(old.nodes), resets: maps.Clone(old.resets),
+	}
 	for _, r := range records {
 		if r.Offset < c.next {
 			continue

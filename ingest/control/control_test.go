@@ -138,6 +138,10 @@ func TestHistoryIsCompacted(t *testing.T) {
 	require.NoError(t, c.PutApp(t.Context(), app("demo#chat", "1")))
 	number, err := c.EnsureNode(t.Context(), "a")
 	require.NoError(t, err)
+	reset := control.Reset{Partition: 3, At: time.Unix(1_800_000_000, 0).UTC(), End: 10, Index: 8, Beyond: 20, Lost: 9, Goes: 120, Term: 4}
+	require.NoError(t, c.PutReset(t.Context(), reset))
+	reset.Done = true
+	require.NoError(t, c.PutReset(t.Context(), reset))
 	b := domain.Batch{Plain: true}
 	for i := range 12_000 {
 		b.Keys = append(b.Keys, []byte("anchor/7"))
@@ -149,7 +153,7 @@ func TestHistoryIsCompacted(t *testing.T) {
 	first := load(t, log)
 	start, end, err := log.Bounds(t.Context(), domain.Control)
 	require.NoError(t, err)
-	require.Equal(t, domain.Offset(4), end-start, "the slot map, the app, the anchor, the node")
+	require.Equal(t, domain.Offset(5), end-start, "the slot map, the app, the anchor, the node, the reset")
 	require.NoError(t, log.Close())
 
 	log = openLog(t, dir)
@@ -163,6 +167,8 @@ func TestHistoryIsCompacted(t *testing.T) {
 	a, ok := second.Anchor(7)
 	require.True(t, ok)
 	require.Equal(t, domain.Offset(11_999), a.Offset)
+	reset.Format = 1
+	require.Equal(t, []control.Reset{reset}, second.Resets())
 }
 
 func TestOtherNodesAreFollowed(t *testing.T) {

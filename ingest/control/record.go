@@ -20,6 +20,7 @@ const (
 	appPrefix    = "app/"
 	anchorPrefix = "anchor/"
 	nodePrefix   = "node/"
+	resetPrefix  = "reset/"
 )
 
 func appKey(id domain.AppID) string       { return appPrefix + string(id) }
@@ -45,6 +46,8 @@ func (s *snapshot) fold(r domain.LogRecord) error {
 		return s.foldAnchor(r)
 	case strings.HasPrefix(key, nodePrefix):
 		return s.foldNode(r)
+	case strings.HasPrefix(key, resetPrefix):
+		return s.foldReset(r)
 	default:
 		return nil
 	}

@@ -128,6 +128,15 @@ func SavedPlace(ctx context.Context, store Store, p domain.Partition) (fence.Rea
 	return c.Reader, err
 }
 
+// SavedT returns the last t before a partition's checkpoint, 0 when there is none.
+func SavedT(ctx context.Context, store Store, p domain.Partition) (domain.T, error) {
+	c, err := loadCheckpoint(ctx, store, p)
+	return c.t, err
+}
+
+// AsOf returns the t of the last commit that changed a row of Heads.
+func AsOf(r table.Row) domain.T { return domain.T(r.Cells[cellAsof].T) }
+
 // loadCheckpoint returns the partition's checkpoint, the zero one when there is none.
 func loadCheckpoint(ctx context.Context, store Store, p domain.Partition) (checkpoint, error) {
 	rows, err := store.Get(ctx, Checkpoints, []table.RowKey{checkpointKey(p)})

@@ -30,15 +30,20 @@ func checkpointKey(p domain.Partition) table.RowKey {
 	return table.RowKey{Partition: table.Key(nil).Uint64(uint64(p))}
 }
 
-// write stores a place; its write timestamp is the offset, so that a late write cannot move it back.
+// write stores a place.
 func (r *Runner) write(ctx context.Context, p domain.Partition, at fence.Reader) error {
+	try, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.settings.StoreTimeout)
+	defer cancel()
+	return SavePlace(try, r.store, p, at)
+}
+
+// SavePlace stores a partition's checkpoint; its write timestamp is the offset, so that a late write cannot move it back.
+func SavePlace(ctx context.Context, store Store, p domain.Partition, at fence.Reader) error {
 	w := table.Write{Table: checkpoints, Partition: checkpointKey(p).Partition, T: uint64(at.Next)}
 	for i, v := range []uint64{uint64(at.Next), uint64(at.Term), uint64(at.Index), at.Prev} {
 		w.Cells = append(w.Cells, table.Cell{Column: uint8(i), Value: binary.BigEndian.AppendUint64(nil, v)})
 	}
-	try, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.settings.StoreTimeout)
-	defer cancel()
-	if err := r.store.Write(try, []table.Write{w}); err != nil {
+	if err := store.Write(ctx, []table.Write{w}); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return nil
@@ -48,7 +53,12 @@ func (r *Runner) write(ctx context.Context, p domain.Partition, at fence.Reader)
 func (r *Runner) read(ctx context.Context, p domain.Partition) (at fence.Reader, err error) {
 	try, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.settings.StoreTimeout)
 	defer cancel()
-	rows, err := r.store.Get(try, checkpoints, []table.RowKey{checkpointKey(p)})
+	return SavedPlace(try, r.store, p)
+}
+
+// SavedPlace returns a partition's checkpoint, the log's start when there is none.
+func SavedPlace(ctx context.Context, store Store, p domain.Partition) (at fence.Reader, err error) {
+	rows, err := store.Get(ctx, checkpoints, []table.RowKey{checkpointKey(p)})
 	if err != nil {
 		return at, fmt.Errorf("read checkpoint: %w", err)
 	}
