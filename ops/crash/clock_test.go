@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -55,15 +54,15 @@ func faultStep() int64 {
 `
 )
 
-// buildClocked makes a binary of a package whose clock can be set, in the folder of the binary under test.
-var buildClocked = sync.OnceValues(func() (string, error) {
-	bin, err := buildOnce()
-	if err != nil {
-		return "", err
+// buildClocked makes the binary under test once more, with a clock that can be set. Everything is compiled anew for it, which takes minutes.
+func buildClocked(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "parley")
+	if err := buildWithClock("parley/cmd/parley", bin); err != nil {
+		t.Fatal(err)
 	}
-	out := filepath.Join(filepath.Dir(bin), "parley-clock")
-	return out, buildWithClock("parley/cmd/parley", out)
-})
+	return bin
+}
 
 func buildWithClock(what, out string) error {
 	dir := out + ".overlay"

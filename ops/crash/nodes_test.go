@@ -28,6 +28,7 @@ func TestEngineFaultsNodes(t *testing.T) {
 // TestFaultsNodes breaks everything that three nodes have to stand.
 func TestFaultsNodes(t *testing.T) {
 	needFaults(t)
+	clocked := buildClocked(t)
 	r := newEngines(t, 1)
 	defer func() { t.Log("\n" + results(r.results)) }()
 	f := r.newFleet(3, nil)
@@ -39,7 +40,7 @@ func TestFaultsNodes(t *testing.T) {
 	r.run("three nodes kill -9 of the leader", nil, killLeader)
 	r.run("three nodes a broker with a slow disk", nil, slowBroker)
 	r.run("three nodes Cassandra down 60 s", thin, func(x *trial) { cassandraDown(x, time.Minute) })
-	r.run("three nodes a clock set back 5 s", nil, setBack)
+	r.run("three nodes a clock set back 5 s", nil, func(x *trial) { setBack(x, clocked) })
 	f.close(t)
 	r.dev, r.walked = nil, walked{}
 	cut := web(newWorlds(t, 3))
@@ -166,12 +167,8 @@ func slowBroker(x *trial) {
 }
 
 // setBack sets the clock of the node that owns most back under load, and right again.
-func setBack(x *trial) {
-	built.Store(true)
-	bin, err := buildClocked()
-	if err != nil {
-		x.t.Fatal(err)
-	}
+// bin is parley, built so that its clock can be set.
+func setBack(x *trial, bin string) {
 	node, _ := x.fleet.busiest()
 	s, c := x.fleet.nodes[node], newClock(x.t)
 	was, env := s.bin, s.env
