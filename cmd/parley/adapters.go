@@ -44,10 +44,12 @@ func restApp(a control.App) rest.App {
 type reads struct {
 	*queries.Queries
 	runner *runner.Runner
+	passed passed
 }
 
 // WaitMemberships implements gateway.Reads.
 func (r reads) WaitMemberships(ctx context.Context, positions map[domain.Partition]domain.Index) error {
+	open := make(map[domain.Partition]domain.Index)
 	for p, index := range positions {
 		if index == 0 {
 			continue
@@ -55,16 +57,14 @@ func (r reads) WaitMemberships(ctx context.Context, positions map[domain.Partiti
 		if at, ok := r.runner.Position(memberships.Kind.Name, p); ok && at >= index {
 			continue
 		}
-		if err := r.runner.Wait(ctx, p, index, memberships.Kind.Name); err != nil {
-			return err
-		}
+		open[p] = index
 	}
-	return nil
+	return r.passed.WaitAll(ctx, open, memberships.Kind.Name)
 }
 
 // Wait implements rest.Waiter: it returns when every projection has passed a position.
 func (r reads) Wait(ctx context.Context, p domain.Partition, index domain.Index) error {
-	return r.runner.Wait(ctx, p, index)
+	return r.passed.Wait(ctx, p, index)
 }
 
 // History implements rest.Reads.

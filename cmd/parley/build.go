@@ -13,6 +13,7 @@ import (
 	"parley/delivery/lease"
 	"parley/delivery/room"
 	"parley/delivery/router"
+	links "parley/delivery/rpc"
 	"parley/domain"
 	"parley/domain/token"
 	"parley/ingest/control"
@@ -30,17 +31,21 @@ func (n *node) buildEdge(ctx context.Context) error {
 		return err
 	}
 	n.boundConnections()
-	n.users = directory.New()
+	if n.cluster == nil {
+		n.users = directory.New()
+	} else {
+		n.users = directory.New(directory.Telling(n.tell(links.Sessions)))
+	}
 	if err := n.buildRooms(); err != nil {
 		return err
 	}
-	n.router = router.New(n.users, n.rooms, n.leases, n.owners.Partitions(), router.NewMetrics(n.reg))
+	n.router = n.buildRouter()
 	var err error
 	n.gateway, err = gateway.New(gateway.Config{
-		Settings: n.cfg.Gateway, Limits: n.cfg.Limits.message(), Owners: n.owners, Reads: reads{n.queries, n.runner},
+		Settings: n.cfg.Gateway, Limits: n.cfg.Limits.message(), Owners: n.owners, Reads: reads{n.queries, n.runner, passed{n}},
 		Apps: apps{n.control}, Tokens: n.signer, Directory: n.users, Router: n.router, Store: n.store,
 		Leases: n.leases, Rooms: n.rooms, OnJoin: n.cfg.Rooms.onJoin(),
-		NodeNumber: domain.FirstNode, Now: time.Now, Logger: n.log, Registerer: n.reg,
+		NodeNumber: n.number(), Now: time.Now, Logger: n.log, Registerer: n.reg,
 	})
 	if err != nil {
 		return err
@@ -49,8 +54,29 @@ func (n *node) buildEdge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.edge, err = newEdge(ctx, n, api, admin)
-	return err
+	if n.edge, err = newEdge(ctx, n, api, admin); err != nil {
+		return err
+	}
+	if n.cluster != nil {
+		n.cluster.offer()
+	}
+	return nil
+}
+
+// number is this node's, of the ids of what is not logged.
+func (n *node) number() domain.Partition {
+	if n.cluster == nil {
+		return domain.FirstNode
+	}
+	return n.cluster.number
+}
+
+func (n *node) buildRouter() *router.Router {
+	var options []router.Option
+	if n.cluster != nil {
+		options = append(options, router.Telling(n.tell(links.Volatile)))
+	}
+	return router.New(n.users, n.rooms, n.leases, n.owners.Partitions(), router.NewMetrics(n.reg), options...)
 }
 
 // buildRooms makes what keeps who views which room, and what shows it to them.
@@ -62,10 +88,27 @@ func (n *node) buildRooms() (err error) {
 	if err != nil {
 		return err
 	}
-	n.leases = lease.New(lease.Config{
+	c := lease.Config{
 		Store: n.store, Settings: n.cfg.Rooms.Leases, Sink: n.rooms, Now: time.Now, Logger: n.log, Registerer: n.reg,
-	})
+	}
+	if n.cluster != nil {
+		c.Self, c.Number, c.Tell, c.Local = n.cluster.self, int(n.cluster.number-domain.FirstNode), n.tell(links.Leases), local{n}
+	}
+	n.leases = lease.New(c)
 	return nil
+}
+
+// local tells the gateway, which is made after the leases, what other nodes did to its users.
+type local struct{ *node }
+
+// Ended implements lease.Local.
+func (l local) Ended(room lease.Room, app domain.AppID, u domain.UserID) {
+	l.gateway.Ended(room, app, u)
+}
+
+// Added implements lease.Local.
+func (l local) Added(room lease.Room, app domain.AppID, u domain.UserID, inc domain.Incarnation) {
+	l.gateway.Added(room, app, u, inc)
 }
 
 // ensureDev makes what --dev promises: the app, its secret and the admin key, and finds them again after a restart.
@@ -88,13 +131,20 @@ func (n *node) ensureDev(ctx context.Context) error {
 	if !ok {
 		app = control.App{ID: devApp, UUID: uuid.NewString(), ClientID: "dev_" + randomHex(12), OpenRegistration: true}
 	}
+	if n.cluster != nil {
+		d.ClientSecret = n.cluster.devSecret // whichever node makes the app
+	}
 	if d.ClientSecret == "" || !app.CheckSecret(d.ClientSecret) {
-		d.ClientSecret = randomHex(32)
+		if n.cluster == nil {
+			d.ClientSecret = randomHex(32)
+		}
 		app.SecretHash = control.HashSecret(d.ClientSecret)
 		err := n.control.PutApp(ctx, app)
 		if errors.Is(err, control.ErrAppDeleted) {
 			n.log.Warn("the app was deleted and is not made again", "app", devApp)
 			app, d.ClientSecret = control.App{}, ""
+		} else if n.cluster != nil && errors.Is(err, control.ErrAppExists) {
+			app, _ = n.control.App(devApp) // another node has just made it
 		} else if err != nil {
 			return fmt.Errorf("make the app %s: %w", devApp, err)
 		}

@@ -50,6 +50,7 @@ type config struct {
 	Storage    storageConfig    `mapstructure:"storage"`
 	Kafka      kafkaConfig      `mapstructure:"kafka"`
 	Cassandra  cassandraConfig  `mapstructure:"cassandra"`
+	Cluster    clusterConfig    `mapstructure:"cluster"`
 }
 
 type tlsConfig struct {

@@ -44,6 +44,10 @@ type node struct {
 	log *slog.Logger
 	reg *prometheus.Registry
 
+	cluster *cluster // nil: this node is alone
+	slots   *control.SlotMap
+	places  map[domain.Partition]fence.Reader // of a cluster: where checkpoints stood at the start
+
 	logs     logStorage
 	store    tableStorage
 	control  *control.Control
@@ -111,19 +115,18 @@ func (n *node) buildCore(ctx context.Context) error {
 	if err := n.control.Load(ctx); err != nil {
 		return err
 	}
-	slots, err := n.control.EnsureSlotMap(ctx, n.cfg.Partitions.Chats, n.cfg.Partitions.Rooms)
-	if err != nil {
+	var err error
+	if n.slots, err = n.control.EnsureSlotMap(ctx, n.cfg.Partitions.Chats, n.cfg.Partitions.Rooms); err != nil {
+		return err
+	}
+	if err := n.buildCluster(ctx); err != nil {
 		return err
 	}
 	feedMetrics := feed.NewMetrics(n.reg)
 	settings := feed.DefaultSettings()
 	settings.Bytes = feedBytes
-	for _, p := range slots.Partitions() {
+	for _, p := range n.slots.Partitions() {
 		n.feeds[p] = feed.New(p, n.logs, settings, feedMetrics)
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "node"
 	}
 	rules := map[domain.Kind]domain.Rules{
 		domain.KindDirect: conversation.NewRules(n.cfg.Limits.message()),
@@ -131,8 +134,13 @@ func (n *node) buildCore(ctx context.Context) error {
 		domain.KindRoom:   conversation.NewRoomRules(n.cfg.Limits.message()),
 		domain.KindUser:   user.Rules{},
 	}
+	var others owners.Peers
+	var standing owners.Ring
+	if n.cluster != nil {
+		others, standing = n.cluster.peers, named{n.cluster.ring}
+	}
 	n.owners, err = owners.New(owners.Config{
-		Node: domain.NodeName(host), Control: n.control, Log: n.logs, Store: n.store,
+		Node: n.cfg.Cluster.name(), Ring: standing, Peers: others, Control: n.control, Log: n.logs, Store: n.store,
 		Feed:  func(p domain.Partition) shard.Feed { return n.feeds[p] },
 		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
 		Shard: shard.Settings{CheckpointLag: n.checkpointLag()},
@@ -148,6 +156,11 @@ func (n *node) buildCore(ctx context.Context) error {
 		return err
 	}
 	n.rebuilds = newRebuilds(n.runner, n.owners.Partitions(), n.log)
+	if n.cluster != nil {
+		if err := n.loadPlaces(ctx); err != nil {
+			return err
+		}
+	}
 	n.queries = queries.New(n.store, queries.FeedOf(n.feedOf), n.runner)
 	n.reactors = reactor.New(n.store, n.owners, reactor.All(n.queries, n.runner), reactor.DefaultSettings(), reactor.NewMetrics(n.reg), n.log)
 	return nil
@@ -167,19 +180,13 @@ func (n *node) run(ctx context.Context, publish, say func() error) error {
 	var wg sync.WaitGroup
 	n.start(core, &wg, "control", n.control.Run)
 	n.start(core, &wg, "shards", n.owners.Run)
-	for p, f := range n.feeds {
-		n.start(core, &wg, fmt.Sprintf("projections of partition %d", p), func(ctx context.Context) error { return n.runner.Run(ctx, f) })
-		n.start(core, &wg, fmt.Sprintf("reactors of partition %d", p), func(ctx context.Context) error { return n.reactors.Run(ctx, f) })
-	}
+	n.startPartitions(core, &wg)
 	n.start(core, &wg, "rebuilds", n.rebuilds.run)
 	edge, stopEdge := context.WithCancel(ctx)
 	defer stopEdge()
 	var edges sync.WaitGroup
 	n.start(context.WithoutCancel(ctx), &edges, "admin", n.edge.serveAdmin)
-	err := n.awaitShards(ctx)
-	if err == nil {
-		err = n.startDelivery(core, &wg)
-	}
+	err := n.startCore(ctx, core, &wg)
 	if err == nil {
 		n.start(edge, &edges, "gateway", n.gateway.Run)
 		n.start(edge, &edges, "giving memory back", func(ctx context.Context) error { return new(quiet).run(ctx, n.gateway.Sessions) })
@@ -205,6 +212,9 @@ func (n *node) run(ctx context.Context, publish, say func() error) error {
 	n.log.Info("stopping")
 	overdue := time.AfterFunc(drainLimit-drainMargin, n.cutOff)
 	defer overdue.Stop()
+	if n.cluster != nil {
+		n.cluster.handOver(core)
+	}
 	stopEdge()
 	n.edge.shutdown()
 	edges.Wait()
@@ -261,26 +271,59 @@ func (n *node) awaitShards(ctx context.Context) error {
 	}
 }
 
-// startDelivery loads who viewed which room and starts what hands entries on. Leases are brought in line with the rooms when the routers
-// see what changes from now on.
-func (n *node) startDelivery(ctx context.Context, wg *sync.WaitGroup) error {
+// startCore brings up what must run before clients come: the partitions that are to be here, and what hands entries on. A node among others
+// first learns what they know, and then takes its share.
+func (n *node) startCore(ctx, core context.Context, wg *sync.WaitGroup) error {
+	if n.cluster == nil {
+		if err := n.awaitShards(ctx); err != nil {
+			return err
+		}
+		return n.startDelivery(core, wg, n.reached())
+	}
+	n.start(core, wg, "other nodes", n.cluster.run)
+	n.start(core, wg, "answers to other nodes", n.cluster.serve)
 	if err := n.leases.Load(ctx); err != nil {
 		return err
 	}
-	n.startRouters(ctx, wg)
+	if err := n.cluster.awaitKnown(ctx); err != nil {
+		return err
+	}
+	n.cluster.ring.Serve()
+	if err := n.awaitShards(ctx); err != nil {
+		return err
+	}
+	return n.startDelivery(core, wg, n.places)
+}
+
+// startDelivery loads who viewed which room and starts what hands entries on. Leases are brought in line with the rooms when the routers
+// see what changes from now on.
+func (n *node) startDelivery(ctx context.Context, wg *sync.WaitGroup, from map[domain.Partition]fence.Reader) error {
+	if n.cluster == nil {
+		if err := n.leases.Load(ctx); err != nil {
+			return err
+		}
+	}
+	n.startRouters(ctx, wg, from)
 	n.start(ctx, wg, "leases of rooms", n.leases.Run)
 	n.start(ctx, wg, "rooms", n.rooms.Run)
 	return n.gateway.CheckRooms(ctx)
 }
 
-// startRouters routes every partition from where its shard stands now: what came before is read by sessions at log-in.
-func (n *node) startRouters(ctx context.Context, wg *sync.WaitGroup) {
-	positions := n.owners.Positions()
-	for i, p := range n.owners.Partitions() {
-		f, at := n.feeds[p], positions[i]
-		from := fence.Reader{Next: at.Offset + 1, Term: at.Term, Index: at.Index, Prev: at.Prev}
+// reached returns where the shards of a node that is alone stand.
+func (n *node) reached() map[domain.Partition]fence.Reader {
+	out := make(map[domain.Partition]fence.Reader, len(n.feeds))
+	for _, at := range n.owners.Positions() {
+		out[at.Partition] = fence.Reader{Next: at.Offset + 1, Term: at.Term, Index: at.Index, Prev: at.Prev}
+	}
+	return out
+}
+
+// startRouters routes every partition from a place on: what came before is read by sessions at log-in.
+func (n *node) startRouters(ctx context.Context, wg *sync.WaitGroup, places map[domain.Partition]fence.Reader) {
+	for _, p := range n.owners.Partitions() {
+		f, from := n.feeds[p], places[p]
 		n.start(ctx, wg, fmt.Sprintf("router of partition %d", p), func(ctx context.Context) error {
-			return n.router.Run(ctx, p, at.Index, f.Reader(from))
+			return n.router.Run(ctx, p, from.Index, f.Reader(from))
 		})
 	}
 }
@@ -308,9 +351,12 @@ func (n *node) readiness() error {
 	return errors.Join(append(errs, n.owners.Ready())...)
 }
 
-// close closes what is open: listeners and databases.
+// close closes what is open: listeners, other nodes, and databases.
 func (n *node) close() error {
 	var errs []error
+	if n.cluster != nil {
+		errs = append(errs, n.cluster.close())
+	}
 	if n.edge != nil {
 		n.edge.close()
 	}

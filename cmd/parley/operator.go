@@ -59,6 +59,8 @@ func (o *operator) handle(mux *http.ServeMux) {
 	for name, verb := range logVerbs {
 		mux.Handle("GET /api/log/"+name, o.guard(o.look(verb)))
 	}
+	mux.Handle("GET /api/node", o.guard(o.answer(o.viewNode)))
+	mux.Handle("GET /api/cluster", o.guard(o.answer(o.viewCluster)))
 	mux.Handle("GET /api/rebuilds", o.guard(o.answer(o.listRebuilds)))
 	mux.Handle("POST /api/rebuilds", o.guard(o.answer(o.startRebuild)))
 	mux.Handle("GET /api/quarantine", o.guard(o.answer(o.listQuarantine)))

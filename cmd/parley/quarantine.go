@@ -27,7 +27,7 @@ type heldView struct {
 	Reason     string           `json:"reason"`
 }
 
-func (o *operator) listQuarantine(ctx context.Context, _ *http.Request) (any, error) {
+func (o *operator) listQuarantine(ctx context.Context, r *http.Request) (any, error) {
 	all, err := o.node.runner.Quarantine(ctx)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,38 @@ func (o *operator) listQuarantine(ctx context.Context, _ *http.Request) (any, er
 	for i, q := range all {
 		out[i] = heldView{q.Name, q.Version, q.Partition, q.Stream, q.First, q.Offset, q.Waiting, q.Reason}
 	}
-	return map[string]any{"quarantine": out, "most_waiting": runner.MaxWaiting}, nil
+	if !r.URL.Query().Has(passedOn) {
+		elsewhere, err := o.heldElsewhere(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, elsewhere...)
+	}
+	return heldList{out, runner.MaxWaiting}, nil
+}
+
+// heldList is GET /api/quarantine.
+type heldList struct {
+	Quarantine  []heldView `json:"quarantine"`
+	MostWaiting int        `json:"most_waiting"`
+}
+
+// heldElsewhere asks the other nodes what is in quarantine there. One that does not answer fails the call: a list with a hole would look whole.
+func (o *operator) heldElsewhere(ctx context.Context) (out []heldView, err error) {
+	if o.node.cluster == nil {
+		return nil, nil
+	}
+	for _, m := range o.node.cluster.ring.Members() {
+		if m.Name == o.node.cluster.self.Name {
+			continue
+		}
+		var list heldList
+		if err := o.node.ask(ctx, m.Name, http.MethodGet, "/api/quarantine?"+passedOn, nil, &list); err != nil {
+			return nil, fmt.Errorf("node %s: %w", m.Name, err)
+		}
+		out = append(out, list.Quarantine...)
+	}
+	return out, nil
 }
 
 // releaseAsk names a stream in the quarantine of a read model.
@@ -59,6 +90,9 @@ func (o *operator) release(ctx context.Context, r *http.Request) (any, error) {
 	if !ok {
 		return nil, refuse(http.StatusBadRequest, "bad_request", "%q is no stream: they look like org#app/d/ana/bob", ask.Stream)
 	}
+	if here, _ := o.node.owners.Here(p); !here && o.node.cluster != nil && !r.URL.Query().Has(passedOn) {
+		return o.releaseElsewhere(ctx, p, how, &ask)
+	}
 	all, err := o.node.runner.Quarantine(ctx)
 	if err != nil {
 		return nil, err
@@ -77,6 +111,23 @@ func (o *operator) release(ctx context.Context, r *http.Request) (any, error) {
 		return nil, refuse(http.StatusConflict, "still_held", "the stream stays in quarantine: %w", err)
 	}
 	return map[string]any{"projection": ask.Projection, "stream": ask.Stream, "released": true, "skipped": skipped}, nil
+}
+
+// passedOn marks a call that another node has passed on: it is not passed on again.
+const passedOn = "passed_on"
+
+// releaseElsewhere has the node release a stream that runs its partition's read models.
+func (o *operator) releaseElsewhere(ctx context.Context, p domain.Partition, how string, ask *releaseAsk) (any, error) {
+	name, ok := o.node.owners.Owner(p)
+	if !ok {
+		return nil, refuse(http.StatusServiceUnavailable, "nobody_serves", "no node runs partition %d", p)
+	}
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	return out, o.node.ask(ctx, name, http.MethodPost, "/api/quarantine/"+how+"?"+passedOn, body, &out)
 }
 
 func isHeld(all []runner.Quarantined, ask *releaseAsk, active int) bool {

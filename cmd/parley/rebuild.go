@@ -211,6 +211,9 @@ func (o *operator) startRebuild(ctx context.Context, r *http.Request) (any, erro
 	if req.Rate < 0 {
 		return nil, refuse(http.StatusBadRequest, "bad_request", "rate is %d, must not be negative", req.Rate)
 	}
+	if n := o.node.others(); n > 0 {
+		return nil, refuse(http.StatusConflict, "not_alone", "%d other nodes run: a rebuild needs all partitions on one node, stop the others first", n)
+	}
 	ask := rebuildAsk{req.Name, req.Rate, make(chan error, 1)}
 	select {
 	case o.node.rebuilds.asks <- ask:

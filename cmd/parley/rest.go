@@ -12,7 +12,7 @@ import (
 
 // buildREST makes the API for clients and back ends, and the one for operators.
 func (n *node) buildREST() (api, admin http.Handler, err error) {
-	r := reads{n.queries, n.runner}
+	r := reads{n.queries, n.runner, passed{n}}
 	tenants := apps{n.control}
 	server, err := rest.New(rest.Config{
 		Settings: n.cfg.REST, Limits: n.cfg.Limits.message(), PublicURL: n.cfg.PublicURL, Owners: n.owners, Apps: tenants, Tokens: n.signer,

@@ -22,7 +22,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate("parley {{.Version}}\n")
 	root.AddCommand(serveCommand(), migrateCommand(), healthCommand(), configCommand(), appCommand(), tokenCommand(), benchCommand(), versionCommand())
-	root.AddCommand(logCommand(), rebuildCommand(), quarantineCommand(), backupCommand(), restoreCommand())
+	root.AddCommand(clusterCommand(), logCommand(), rebuildCommand(), quarantineCommand(), backupCommand(), restoreCommand())
 	return root
 }
 

@@ -71,6 +71,7 @@ func (c *config) validate() error {
 	}
 	c.validateFiles(&p)
 	c.validateEngines(&p)
+	c.validateCluster(&p)
 	return errors.Join(append(p, c.Gateway.Validate(), c.Rooms.Shown.Validate(), c.Rooms.Leases.Validate(), c.REST.Validate())...)
 }
 

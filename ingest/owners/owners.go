@@ -187,6 +187,19 @@ func (o *Owners) Position(p domain.Partition) (at domain.Position, ok bool) {
 	return s.Position(), true
 }
 
+// Tail returns how many commits of a partition that is here come after its checkpoint.
+func (o *Owners) Tail(p domain.Partition) int {
+	t := o.tenures[p]
+	if t == nil {
+		return 0
+	}
+	s := t.at.Load()
+	if s == nil {
+		return 0
+	}
+	return s.TailCommits()
+}
+
 // Positions returns that of the last accepted commit of each partition that is here, in the order of Partitions.
 func (o *Owners) Positions() []domain.Position {
 	out := make([]domain.Position, 0, len(o.order))

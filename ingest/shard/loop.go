@@ -235,6 +235,7 @@ func (s *Shard) onTick(now time.Time) {
 	s.setReady()
 	m := s.metrics
 	m.tail.Set(float64(s.tail.len()))
+	s.tailCommits.Store(int64(s.tail.len()))
 	m.tailBytes.Set(float64(s.tail.bytes))
 	m.mailbox.Set(float64(s.mail.size()))
 	m.rows.Set(float64(len(s.cache.clock)))

@@ -23,6 +23,8 @@ type Shard struct {
 	why     atomic.Pointer[error] // why it is not ready; nil: it is
 	at      atomic.Pointer[Place] // behind the last accepted commit
 
+	tailCommits atomic.Int64
+
 	leave       chan func(domain.Request) // has room for one
 	settled     chan struct{}
 	settledOnce sync.Once
@@ -144,6 +146,9 @@ type Place struct {
 	domain.Position
 	T domain.T
 }
+
+// TailCommits returns how many commits came after the checkpoint, as of a moment ago.
+func (s *Shard) TailCommits() int { return int(s.tailCommits.Load()) }
 
 // Place returns that of the last accepted commit.
 func (s *Shard) Place() Place { return *s.at.Load() }

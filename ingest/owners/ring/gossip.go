@@ -60,6 +60,9 @@ func (r *Ring) listen(ctx context.Context) error {
 	return nil
 }
 
+// slowest is how many times longer than a probe interval a probe may take, by a node that doubts its own health.
+const slowest = 2
+
 // gossipConfig is memberlist's for a local network, made quick: a node that is killed is suspected within a probe of each other node, and dead after
 // Suspicion probes more. Others' confirmations are waited for only a little longer, and a node that doubts itself slows down only a little: a
 // node that is declared dead too soon loses its partitions to a claim, no data.
@@ -82,7 +85,7 @@ func (r *Ring) gossipConfig(ctx context.Context, bind string, port int) (*member
 	c.TCPTimeout = s.Stream
 	c.ProbeInterval, c.ProbeTimeout = s.Probe, s.ProbeTimeout
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = s.Suspicion, 2
-	c.AwarenessMaxMultiplier = 2
+	c.AwarenessMaxMultiplier = slowest
 	c.GossipInterval, c.PushPullInterval = s.Gossip, s.Sync
 	c.SecretKey = r.cfg.Key
 	c.GossipVerifyIncoming, c.GossipVerifyOutgoing = true, true
@@ -152,7 +155,7 @@ func (r *Ring) tellLast() {
 }
 
 // goodByeWait is the longest a good-bye is waited for.
-const goodByeWait = 2 * time.Second
+const goodByeWait = 5 * time.Second
 
 func (r *Ring) sayGoodBye(ctx context.Context) error {
 	wait := goodByeWait

@@ -17,15 +17,19 @@ import (
 	"parley/domain"
 )
 
-// These tests gossip over loopback. What takes a probe or two may take much longer on a loaded machine.
-const patience = 30 * time.Second
+// These tests gossip over loopback. What takes a probe or two may take much longer on a loaded machine, and a node that gets no processor for a second is no
+// dead one, unless the test is about that.
+const (
+	patience = time.Minute
+	calm     = 10 // probes
+)
 
 var clusterKey = bytes.Repeat([]byte{7}, 32)
 
 func config(name string, life uint64, join ...string) Config {
 	return Config{
 		Node: domain.Node{Name: domain.NodeName(name), Life: life}, Number: domain.FirstNode + domain.Partition(name[0]-'a'),
-		Listen: "127.0.0.1:0", RPC: "127.0.0.1:1", Join: join, Key: clusterKey, Settings: Settings{Rejoin: time.Second},
+		Listen: "127.0.0.1:0", RPC: "127.0.0.1:1", Join: join, Key: clusterKey, Settings: Settings{Rejoin: time.Second, Suspicion: calm},
 	}
 }
 
@@ -40,9 +44,15 @@ func start(t *testing.T, cfg Config) *Ring {
 // serving starts nodes of these names, each of which joins the first, and waits until all agree.
 func serving(t *testing.T, names ...string) []*Ring {
 	t.Helper()
+	return servingWith(t, func(*Config) {}, names...)
+}
+
+func servingWith(t *testing.T, with func(*Config), names ...string) []*Ring {
+	t.Helper()
 	var rings []*Ring
 	for _, n := range names {
 		cfg := config(n, 1)
+		with(&cfg)
 		if len(rings) > 0 {
 			cfg.Join = []string{rings[0].Address()}
 		}

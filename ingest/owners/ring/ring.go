@@ -202,7 +202,7 @@ func (r *Ring) Leave(ctx context.Context) error {
 	return r.left
 }
 
-// shut ends all without a word, as death does.
+// shut ends all without a word, as death does. memberlist does not wait for a probe that is under way, so this does.
 func (r *Ring) shut() {
 	r.mu.Lock()
 	r.closed = true
@@ -212,6 +212,7 @@ func (r *Ring) shut() {
 	if err := r.gossip.Shutdown(); err != nil {
 		r.log.Warn("gossip does not stop", "error", err)
 	}
+	time.Sleep(slowest * r.cfg.Settings.Probe)
 	r.metrics.unregister(r.cfg.Registerer)
 }
 

@@ -82,26 +82,35 @@ func TestDeathIsKnown(t *testing.T) {
 // killOne kills the last of these nodes, and returns when the others know.
 func killOne(t *testing.T, names []string) time.Duration {
 	t.Helper()
-	rings := serving(t, names...)
+	rings := servingWith(t, func(cfg *Config) { cfg.Settings = Settings{} }, names...)
 	time.Sleep(time.Second) // probes are under way
 	last := len(names) - 1
-	victim, rest := rings[last], rings[:last]
-	owned := partitionsOf(victim)
 	at := time.Now()
-	kill(victim)
-	for _, r := range rest {
-		until(t, r, func() bool { return len(r.Members()) == last }, "the death")
+	kill(rings[last])
+	for _, r := range rings[:last] {
+		until(t, r, func() bool { _, there := r.Member(domain.NodeName(names[last])); return !there }, "the death")
 	}
 	took := time.Since(at)
-	sameOwners(t, rest)
-	for _, p := range owned {
-		o, _ := rest[0].Owner(p)
-		require.Equal(t, fence.NamedAtOnce, rest[slices.Index(names, string(o.Name))].Standing(p))
-	}
 	for _, r := range rings {
 		kill(r)
 	}
 	return took
+}
+
+func TestTheDeadOwnNothing(t *testing.T) {
+	t.Parallel()
+	rings := serving(t, "a", "b", "c")
+	rest, owned := rings[:2], partitionsOf(rings[2])
+	kill(rings[2])
+	agree(t, rest, Serving, "a", "b")
+	sameOwners(t, rest)
+	for _, p := range owned {
+		o, _ := rest[0].Owner(p)
+		r := rest[slices.Index([]domain.NodeName{"a", "b"}, o.Name)]
+		require.Equal(t, fence.NamedAtOnce, r.Standing(p))
+		_, ok := r.From(p)
+		require.False(t, ok)
+	}
 }
 
 func partitionsOf(r *Ring) (out []domain.Partition) {
@@ -193,18 +202,8 @@ func TestLeaveInTime(t *testing.T) {
 func TestCutHeals(t *testing.T) {
 	t.Parallel()
 	net := newNetwork()
-	var rings []*Ring
 	names := []string{"a", "b", "c"}
-	for i, n := range names {
-		cfg := config(n, 1)
-		cfg.wrap = net.wrap
-		if i > 0 {
-			cfg.Join = []string{rings[0].Address()}
-		}
-		rings = append(rings, start(t, cfg))
-		rings[i].Serve()
-	}
-	agree(t, rings, Serving, names...)
+	rings := servingWith(t, func(cfg *Config) { cfg.wrap = net.wrap }, names...)
 	a, b, c := rings[0], rings[1], rings[2]
 	var p domain.Partition // a's, which b or c takes in its half
 	for o, _ := a.Owner(p); o.Name != "a"; o, _ = a.Owner(p) {
@@ -235,20 +234,13 @@ func TestCutHeals(t *testing.T) {
 func TestOneWireCut(t *testing.T) {
 	t.Parallel()
 	net := newNetwork()
-	var rings []*Ring
-	for i, n := range []string{"a", "b", "c"} {
-		cfg := config(n, 1)
-		cfg.wrap = net.wrap
-		if i > 0 {
-			cfg.Join = []string{rings[0].Address()}
-		}
-		rings = append(rings, start(t, cfg))
-		rings[i].Serve()
-	}
-	agree(t, rings, Serving, "a", "b", "c")
+	rings := servingWith(t, func(cfg *Config) { cfg.wrap = net.wrap }, "a", "b", "c")
 	net.set(true, rings[1], rings[2])
-	time.Sleep(4 * time.Second)
-	agree(t, rings, Serving, "a", "b", "c")
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for _, r := range rings {
+			require.Len(t, r.Members(), 3)
+		}
+	}
 }
 
 // TestRestart kills a node and starts it again before the others know that it is dead.
