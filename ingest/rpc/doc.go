@@ -10,6 +10,7 @@
 //     when no answer came by its deadline and a margin. What was sent once is never sent again by this package.
 //   - Once a request was answered with Unknown because of its link, nothing that was submitted to that node before this answer is sent
 //     afterwards: who submits again does so behind everything that was said before.
+//   - When a stream has been opened anew, nothing that lay unread in the one before is done any more.
 //   - Done is called with no lock of this package held.
 //   - All is bounded: calls and bytes under way per node, bytes of a frame and of an answer, reads at once, the time to wait.
 package rpc

@@ -91,7 +91,8 @@ func (l *link) exchange(ctx context.Context) (served bool) {
 // open opens a stream, waiting a little for the connection.
 func (l *link) open(ctx context.Context, cancel func(), conn *grpc.ClientConn) (clusterpb.Ingest_ExchangeClient, error) {
 	timer := time.AfterFunc(l.peers.set.OpenTimeout, cancel)
-	stream, err := clusterpb.NewIngestClient(conn).Exchange(ctx, grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(MessageBytes))
+	turn := withTurn(ctx, l.peers.name, l.peers.streams.Add(1))
+	stream, err := clusterpb.NewIngestClient(conn).Exchange(turn, grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(MessageBytes))
 	if !timer.Stop() && err == nil {
 		err = context.DeadlineExceeded
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,6 +46,8 @@ type Peers struct {
 	set     Settings
 	log     *slog.Logger
 	metrics *peerMetrics
+	name    string        // of this life
+	streams atomic.Uint64 // opened so far
 	work    sync.WaitGroup
 
 	mu    sync.RWMutex
@@ -57,7 +60,7 @@ type Peers struct {
 func NewPeers(cfg PeersConfig) *Peers {
 	return &Peers{
 		dial: cfg.Dial, set: cfg.Settings.withDefaults(), log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
-		metrics: newPeerMetrics(cfg.Registerer), links: make(map[domain.NodeName]*link),
+		metrics: newPeerMetrics(cfg.Registerer), name: newPeerName(), links: make(map[domain.NodeName]*link),
 	}
 }
 

@@ -57,6 +57,7 @@ func Register(s grpc.ServiceRegistrar, cfg ServerConfig) {
 	clusterpb.RegisterIngestServer(s, &server{
 		owners: cfg.Owners, projections: cfg.Projections, operator: cfg.Operator, set: cfg.Settings.withDefaults(),
 		log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), metrics: newServerMetrics(cfg.Registerer),
+		turns: turns{of: make(map[string]*turn)},
 	})
 }
 
@@ -69,6 +70,7 @@ type server struct {
 	set         Settings
 	log         *slog.Logger
 	metrics     *serverMetrics
+	turns       turns
 }
 
 // Release implements clusterpb.IngestServer.

@@ -21,6 +21,7 @@ type exchangeStream = grpc.BidiStreamingServer[clusterpb.ExchangeRequest, cluste
 type session struct {
 	*server
 	stream exchangeStream
+	turn   *turn
 	news   chan struct{} // has room for one: there are answers
 	room   chan struct{} // has room for one: open has fallen
 	reads  chan struct{} // a place for each read that runs
@@ -34,18 +35,25 @@ type session struct {
 
 // Exchange implements clusterpb.IngestServer.
 func (s *server) Exchange(stream exchangeStream) error {
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	turn, end, err := s.turns.begin(ctx, cancel)
+	if err != nil {
+		return err
+	}
+	defer end()
 	s.metrics.links.Inc()
 	defer s.metrics.links.Dec()
 	x := &session{
-		server: s, stream: stream, news: make(chan struct{}, 1), room: make(chan struct{}, 1), reads: make(chan struct{}, s.set.Reads),
+		server: s, stream: stream, turn: turn,
+		news: make(chan struct{}, 1), room: make(chan struct{}, 1), reads: make(chan struct{}, s.set.Reads),
 	}
-	ctx, cancel := context.WithCancel(stream.Context())
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		defer cancel()
 		x.write(ctx)
 	})
-	err := x.read(ctx)
+	err = x.read(ctx)
 	cancel()
 	writer.Wait()
 	x.work.Wait()
@@ -65,7 +73,9 @@ func (x *session) read(ctx context.Context) error {
 			if !x.enter(ctx) {
 				return ctx.Err()
 			}
-			x.take(ctx, c, now)
+			if !x.turn.do(func() { x.take(ctx, c, now) }) {
+				return errOldStream
+			}
 		}
 	}
 }

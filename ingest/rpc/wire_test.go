@@ -3,12 +3,16 @@ package rpc_test
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	"parley/domain"
@@ -58,6 +62,54 @@ func TestCallsThatAreNotKnown(t *testing.T) {
 	require.NoError(t, stream.CloseSend())
 	_, err = stream.Recv()
 	require.Error(t, err)
+}
+
+// What lies unread in a stream is not done once there is a newer one, and an older stream gets no turn.
+func TestNewerStreamEndsOlder(t *testing.T) {
+	const many = 2000
+	var mu sync.Mutex
+	var arrived []int
+	conn := inMemory(t, func(s *grpc.Server) {
+		rpc.Register(s, rpc.ServerConfig{Owners: &owner{submit: func(req domain.Request, _ int) {
+			mu.Lock()
+			arrived = append(arrived, clientID(req.Command))
+			mu.Unlock()
+			time.Sleep(50 * time.Microsecond)
+			echo(req, 0)
+		}}})
+	})
+	open := func(number string, from, n int) clusterpb.Ingest_ExchangeClient {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "parley-peer", "a", "parley-stream", number)
+		stream, err := clusterpb.NewIngestClient(conn).Exchange(ctx)
+		require.NoError(t, err)
+		frame := &clusterpb.ExchangeRequest{}
+		for i := range n {
+			name, body, err := cluster.EncodeCommand(send(from+i, nil).Command)
+			require.NoError(t, err)
+			command := &clusterpb.Command{Stream: []byte("s"), Name: name, Body: body}
+			frame.Calls = append(frame.Calls, &clusterpb.Call{Id: uint64(i), Want: &clusterpb.Call_Command{Command: command}})
+		}
+		_ = stream.Send(frame) // one without a turn may be over already
+		return stream
+	}
+	count := func() int { mu.Lock(); defer mu.Unlock(); return len(arrived) }
+	open("7", 0, many)
+	require.Eventually(t, func() bool { return count() > 10 }, 5*time.Second, time.Millisecond)
+	newer := open("9", many, 1)
+	_, err := newer.Recv()
+	require.NoError(t, err)
+	_, err = open("8", many+1, 1).Recv()
+	require.Equal(t, codes.Aborted, status.Code(err))
+	_, err = open("x", many+1, 1).Recv()
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	time.Sleep(20 * time.Millisecond)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Less(t, len(arrived), many)
+	require.Equal(t, many, arrived[len(arrived)-1])
+	for i := range len(arrived) - 1 {
+		require.Equal(t, i, arrived[i])
+	}
 }
 
 // liar is a node that answers calls twice, and calls that nobody made.
