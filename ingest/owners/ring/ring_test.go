@@ -356,7 +356,7 @@ func TestAnotherKey(t *testing.T) {
 func TestYieldPasses(t *testing.T) {
 	t.Parallel()
 	cfg := config("a", 1)
-	cfg.Settings.Yield = 2 * time.Second
+	cfg.Settings.Yield = 30 * time.Second
 	reg := prometheus.NewRegistry()
 	cfg.Registerer, cfg.Partitions = reg, []domain.Partition{0, 1, 2, 2048}
 	a := start(t, cfg)
