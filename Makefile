@@ -61,7 +61,7 @@ crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
 
 .PHONY: engines-test
 engines-test: ## On real Kafka and Cassandra, which it starts and stops: the suites of logs and stores, faults, an SDK
-	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka ./storage/cassandra
+	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka ./storage/cassandra ./cmd/parley
 	ENGINES=1 go test -count=1 -v -run Engine -timeout 10m ./ops/crash
 	ops/conformance/run --engines --sdk easemob-websdk --env jsdom --limit 1200
 

@@ -9,7 +9,7 @@ import (
 
 func logCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "log", Short: "Look at the log: bounds, tail, verify, export", Args: cobra.NoArgs, RunE: showHelp,
+		Use: "log", Short: "Look at the log: bounds, tail, verify, export; reset it", Args: cobra.NoArgs, RunE: showHelp,
 		Long: `Look at the log, which holds every change that was ever acknowledged. Anybody's Kafka consumer can decode its records, but some of them
 have no effect (what a deposed owner wrote, what was written twice): these commands apply the rule by which all of parley reads.
 
@@ -25,7 +25,7 @@ What people wrote is not shown without --bodies; hashes of passwords never are. 
 	adminFlags(cmd)
 	f := cmd.PersistentFlags()
 	f.Int("partition", -1, "this partition only; chats are numbered from 0, rooms from 2048")
-	cmd.AddCommand(boundsCommand(), tailCommand(), verifyCommand(), exportCommand())
+	cmd.AddCommand(boundsCommand(), tailCommand(), verifyCommand(), exportCommand(), resetCommand())
 	return cmd
 }
 

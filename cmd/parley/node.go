@@ -115,6 +115,9 @@ func (n *node) buildCore(ctx context.Context) error {
 	if err := n.control.Load(ctx); err != nil {
 		return err
 	}
+	if err := unfinishedReset(n.control); err != nil {
+		return err
+	}
 	var err error
 	if n.slots, err = n.control.EnsureSlotMap(ctx, n.cfg.Partitions.Chats, n.cfg.Partitions.Rooms); err != nil {
 		return err

@@ -198,7 +198,7 @@ func (v *logView) checkBackup(ctx context.Context, store *pebble.Store, info *ba
 }
 
 // savedPlaces returns the places of a partition's checkpoints.
-func savedPlaces(ctx context.Context, store *pebble.Store, r *runner.Runner, p domain.Partition) ([]saved, error) {
+func savedPlaces(ctx context.Context, store tableStorage, r *runner.Runner, p domain.Partition) ([]saved, error) {
 	state, err := shard.SavedPlace(ctx, store, p)
 	if err != nil {
 		return nil, err
