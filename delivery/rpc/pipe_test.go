@@ -61,8 +61,10 @@ func (p *pipe) serve(from net.Conn) {
 	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
 		both.Go(func() {
 			p.forward(way[0], way[1], made)
-			from.Close()
-			to.Close()
+			way[0].Close()
+			if !p.loses(made) { // that it was closed gets lost, too
+				way[1].Close()
+			}
 		})
 	}
 	both.Wait()
@@ -80,9 +82,8 @@ func (p *pipe) forward(from io.Reader, to io.Writer, made int) {
 		for p.stalled && !p.closed {
 			p.moves.Wait()
 		}
-		lost := p.lost > made
 		p.mu.Unlock()
-		if n > 0 && !lost {
+		if n > 0 && !p.loses(made) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
@@ -91,6 +92,12 @@ func (p *pipe) forward(from io.Reader, to io.Writer, made int) {
 			return
 		}
 	}
+}
+
+func (p *pipe) loses(made int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost > made && !p.closed
 }
 
 // leads says where the pipe leads from now on.

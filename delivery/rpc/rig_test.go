@@ -29,7 +29,7 @@ import (
 
 // TestMain keeps the law short: it has real connections. -rapid.checks on the command line counts.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "12"); err != nil {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
