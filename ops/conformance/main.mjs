@@ -2,11 +2,11 @@
 // Started by ./run, which provides packages, browser and binary.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { startServer } from './cluster.mjs';
 import { startChromium } from './drivers/chromium.mjs';
 import { startJsdom } from './drivers/jsdom.mjs';
 import { SDKS, startPages } from './pages.mjs';
 import { runSteps } from './runner.mjs';
-import { Server } from './server.mjs';
 import { steps as allSteps } from './steps/all.mjs';
 import { render } from './table.mjs';
 
@@ -17,6 +17,7 @@ const { values: options } = parseArgs({
     step: { type: 'string', multiple: true },
     server: { type: 'string' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
+    nodes: { type: 'string', default: '1' },
     parallel: { type: 'string', default: '4' },
     limit: { type: 'string', default: '600' },
     logs: { type: 'string' },
@@ -43,14 +44,14 @@ function wanted() {
 // column runs all steps in one SDK and environment. What keeps it from running at all is its failure.
 async function column(sdk, env, steps, { origin, deadline }) {
   const name = `${sdk}/${env}`;
-  const binary = { bin: options.server, logs: options.logs };
+  const binary = { bin: options.server, logs: options.logs, nodes: Number(options.nodes) };
   const results = new Map();
   const done = { name, results };
   let driver;
   let server;
   try {
     driver = await environments[env](origin);
-    server = await Server.start(binary);
+    server = await startServer(binary);
     await runSteps(steps, { sdk, driver, server, binary }, {
       parallel: Number(options.parallel),
       deadline,

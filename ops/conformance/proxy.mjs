@@ -1,18 +1,20 @@
-// A TCP proxy on loopback between an SDK's socket and the server, for faults that a network makes.
+// A TCP proxy on loopback between an SDK's socket and the server, for faults that a network makes. With several
+// servers it gives each connection to the next one.
 import { createServer, connect } from 'node:net';
 
 export class Proxy {
   // accepted counts the connections that clients opened through the proxy.
   accepted = 0;
-  #target;
+  #targets;
   #server;
   #port = 0;
   #pairs = new Set();
   #stalled = false;
 
-  static async to(target) {
+  // to takes the ports of the servers.
+  static async to(...targets) {
     const proxy = new Proxy();
-    proxy.#target = target;
+    proxy.#targets = targets;
     await proxy.#listen();
     return proxy;
   }
@@ -33,8 +35,8 @@ export class Proxy {
   }
 
   #join(client) {
-    this.accepted++;
-    const upstream = connect({ host: '127.0.0.1', port: this.#target });
+    const port = this.#targets[this.accepted++ % this.#targets.length];
+    const upstream = connect({ host: '127.0.0.1', port });
     const pair = { client, upstream };
     this.#pairs.add(pair);
     const end = () => {

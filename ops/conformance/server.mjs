@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const onEngines = process.env.PARLEY_STORAGE_LOG === 'kafka' || process.env.PARLEY_STORAGE_TABLES === 'cassandra';
 const READY_MS = onEngines ? 90_000 : 20_000;
 
-// ownPlace gives a server topics and tables of its own.
-function ownPlace() {
+// ownPlace gives a server, or several as one, topics and tables of its own.
+export function ownPlace() {
   if (!onEngines) return {};
   const name = `c${randomBytes(6).toString('hex')}`;
   return {
@@ -83,6 +83,9 @@ export class Server {
   async #answers() {
     try {
       this.dev = JSON.parse(await readFile(join(this.#dir, 'data', 'dev.json'), 'utf8'));
+      const ready = await fetch(`${this.dev.admin}/readyz`, { signal: AbortSignal.timeout(2000) });
+      await ready.arrayBuffer();
+      if (ready.status !== 200) return false;
       const answer = await fetch(`${this.dev.rest}/${this.dev.app.replace('#', '/')}/token`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

@@ -1,8 +1,8 @@
 // What one step gets to work with: users, logged-in clients and faults, all of which end with the step.
+import { startServer } from './cluster.mjs';
 import { Client } from './drivers/client.mjs';
 import { Proxy } from './proxy.mjs';
 import { Rest } from './rest.mjs';
-import { Server } from './server.mjs';
 
 export class Trial {
   #driver;
@@ -25,7 +25,7 @@ export class Trial {
 
   // freshServer starts a server for this step alone; env has settings as environment variables.
   async freshServer(env) {
-    const server = await Server.start({ ...this.#binary, env });
+    const server = await startServer({ ...this.#binary, env });
     this.#cleanups.push(() => server.stop());
     this.use(server);
     return server;
