@@ -150,7 +150,7 @@ func (l *Leases) applyLease(b *bucket, u *user, by source, t *toldLease, out *ou
 		}
 		out.room(le.room)
 	default:
-		le.take(t)
+		l.hearLease(le, t)
 	}
 	node := l.peers.all[by].node
 	var waited int64
@@ -180,33 +180,26 @@ func (l *Leases) beginTold(u *user, t *toldLease) *lease {
 	if r.ended != 0 {
 		return nil
 	}
-	if !r.sure && t.owner != "" {
-		r.owner = t.owner
-	}
+	r.hear(t)
 	le := l.begin(u, r, t.ext, t.joined)
-	le.listed, le.stays = t.listed, t.listed || r.owner == u.key.user
+	l.hearListed(le, t, r.owner)
 	return le
 }
 
-// take takes what goes for a lease as a whole. Who is on the allow list the log says to all nodes: one that says nothing of the lease itself
-// believes one that does, and hears from it again when that has read on.
-func (le *lease) take(t *toldLease) {
+// hearLease takes what another node says of a lease as a whole.
+func (l *Leases) hearLease(le *lease, t *toldLease) {
 	if len(t.devices) == 0 {
 		return
 	}
 	le.room.mu.Lock()
-	if !le.room.sure && t.owner != "" {
-		le.room.owner = t.owner
-	}
+	le.room.hear(t)
 	owner := le.room.owner
 	le.room.mu.Unlock()
 	le.joined = min(le.joined, t.joined)
 	if t.ext != "" {
 		le.ext = t.ext
 	}
-	if !le.held() {
-		le.listed, le.stays = t.listed, t.listed || owner == le.user.key.user
-	}
+	l.hearListed(le, t, owner)
 }
 
 // applyAsk ends what this node says of a lease, as far as it began before. What others say they end themselves.

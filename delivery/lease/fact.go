@@ -24,6 +24,8 @@ const (
 // Flags in facts.
 const (
 	toldListed = 1 << iota
+	toldListLogged
+	toldOwnerLogged
 )
 
 const (
@@ -39,12 +41,14 @@ type toldUser struct {
 
 // toldLease is what a node says of a lease; without devices it says nothing of it.
 type toldLease struct {
-	room    Room
-	owner   domain.UserID // of the room; "": not known
-	ext     string
-	listed  bool
-	joined  int64
-	devices []device
+	room        Room
+	owner       domain.UserID // of the room; "": not known
+	ownerLogged bool          // a node has read so in the log
+	ext         string
+	listed      bool // on the room's allow list
+	listLogged  bool
+	joined      int64
+	devices     []device
 }
 
 // ask asks for the end of what was before an instant.
@@ -88,8 +92,17 @@ func appendToldLease(b []byte, le *lease) []byte {
 	if le.listed {
 		flags |= toldListed
 	}
+	le.room.mu.Lock()
+	owner, named := le.room.owner, le.room.named
+	le.room.mu.Unlock()
+	if named >= byOthers {
+		flags |= toldOwnerLogged
+	}
+	if le.named >= byOthers {
+		flags |= toldListLogged
+	}
 	b = appendString(b, string(le.room.id))
-	b = appendString(b, string(le.ownerOfRoom()))
+	b = appendString(b, string(owner))
 	b = appendString(b, le.ext)
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(le.joined))
@@ -152,7 +165,8 @@ func (r *reader) toldUser() (u toldUser) {
 
 func (r *reader) toldLease() (le toldLease) {
 	le.room, le.owner, le.ext = Room(r.text()), domain.UserID(r.text()), r.text()
-	le.listed = r.byte()&toldListed != 0
+	flags := r.byte()
+	le.listed, le.listLogged, le.ownerLogged = flags&toldListed != 0, flags&toldListLogged != 0, flags&toldOwnerLogged != 0
 	le.joined = r.time()
 	for range r.length() {
 		d := device{resource: domain.Resource(r.text())}

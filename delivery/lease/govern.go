@@ -5,7 +5,11 @@ import "parley/domain"
 // SetStays says whether a user is on a room's allow list. When it is no more and no device views the room, the lease runs from now.
 func (l *Leases) SetStays(id Room, who domain.UserID, stays bool) {
 	now := l.micro()
+	if l.tellFact != nil {
+		l.recent.noteListed(id, who, stays, now)
+	}
 	l.each(id, who, func(b *bucket, le *lease) {
+		le.named = byLog
 		le.room.mu.Lock()
 		owner := le.room.owner == who
 		le.room.mu.Unlock()
@@ -38,6 +42,7 @@ func (l *Leases) SetAllowed(id Room, allowed []domain.UserID) {
 	r.mu.Unlock()
 	for _, who := range viewers {
 		l.each(id, who, func(b *bucket, le *lease) {
+			le.named = byLog
 			if le.listed != on[who] {
 				l.setStays(b, le, on[who], who == owner, now)
 			}
@@ -49,12 +54,15 @@ func (l *Leases) SetAllowed(id Room, allowed []domain.UserID) {
 // room is written anew, since they name the owner.
 func (l *Leases) SetOwner(id Room, owner domain.UserID) {
 	now := l.micro()
+	if l.tellFact != nil {
+		l.recent.noteOwner(id, owner, now)
+	}
 	r := l.room(id)
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
-	r.owner, r.sure = owner, true
+	r.owner, r.named = owner, byLog
 	viewers := r.names(nil)
 	r.mu.Unlock()
 	for _, who := range viewers {

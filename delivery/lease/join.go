@@ -81,8 +81,8 @@ func (l *Leases) join(u *user, j *Join, now int64) (le *lease, count int, first 
 		l.settle(r)
 		return nil, 0, false, err
 	}
-	if !r.sure && j.Owner != "" {
-		r.owner, r.sure = j.Owner, true
+	if r.named < byJoin && j.Owner != "" {
+		r.owner, r.named = j.Owner, byJoin
 	}
 	if first = le == nil; first {
 		le = l.begin(u, r, j.Ext, now)
@@ -90,7 +90,7 @@ func (l *Leases) join(u *user, j *Join, now int64) (le *lease, count int, first 
 	} else if j.Ext != "" {
 		le.ext = j.Ext
 	}
-	le.listed, le.stays = j.Stays, j.Stays || j.User == r.owner
+	le.listed, le.named, le.stays = j.Stays, byJoin, j.Stays || j.User == r.owner
 	switch {
 	case j.Device != "":
 		le.dropCut(now - l.settings.Keep.Microseconds())

@@ -132,6 +132,7 @@ type Leases struct {
 	peers    peers
 	asks     asks
 	voids    voids
+	recent   recent
 	rowsFrom atomic.Int64 // rows are written later than that: others hold what was written before for void
 	latest   atomic.Int64 // µs: the time of the latest end that another node asked for
 }

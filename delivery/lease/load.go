@@ -81,6 +81,7 @@ func (ld *loader) node(r table.Row) error {
 	if number, bucket, ok := cutVoidName(name); ok {
 		ld.voids[void{number: number, bucket: bucket}] = v
 		if number == ld.number {
+			ld.buckets[bucket].void = int64(v &^ (1 << 63))
 			ld.writer.t = max(ld.writer.t, v)
 		}
 	}
@@ -155,7 +156,7 @@ func (ld *loader) user(b *bucket, in int, st *storedUser, node int, row uint32, 
 		st.leases = nil
 	}
 	by := ld.source(in, st.node, node, row != 0)
-	if ld.leases(b, u, st, by, t) != len(st.leases) && row != 0 || len(st.leases) == 0 || by == 0 && row == 0 {
+	if ld.leases(b, u, st, by, t) != len(st.leases) && row != 0 || len(st.leases) == 0 || by.mine() && row == 0 {
 		ld.soil(b, u)
 	}
 	ld.leaveEmpty(b, u)
@@ -164,13 +165,13 @@ func (ld *loader) user(b *bucket, in int, st *storedUser, node int, row uint32, 
 // source returns who has the word on what a row says. Alone this node takes over what it finds. In a cluster it goes on with what its own rows
 // say; what others' rows say waits for their node to say itself what is so, or for whoever takes it over.
 func (ld *loader) source(bucket int, name string, number int, own bool) source {
+	mine := own || ld.tellFact == nil || name == ld.Leases.node // this node may have had another number
+	if v := (void{number: number, bucket: bucket}); mine && !own && !ld.voided[v] {
+		ld.voided[v] = true
+		v.until = uint64(ld.now + clocksDiffer.Microseconds())
+		ld.Leases.voids.putBack([]void{v})
+	}
 	if ld.tellFact == nil {
-		v := void{number: number, bucket: bucket}
-		if !own && !ld.voided[v] {
-			ld.voided[v] = true
-			v.until = uint64(ld.now + clocksDiffer.Microseconds())
-			ld.Leases.voids.putBack([]void{v})
-		}
 		return 0
 	}
 	s, ok := ld.peers[name]
@@ -179,7 +180,7 @@ func (ld *loader) source(bucket int, name string, number int, own bool) source {
 		s = ld.addPeer(&peer{node: node, number: number, dead: ld.now, loaded: true})
 		ld.peers[name] = s
 	}
-	if own {
+	if mine {
 		s |= adopted
 	}
 	return s

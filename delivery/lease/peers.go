@@ -246,6 +246,7 @@ const (
 // sweepPeers takes over what is due, and forgets old asks.
 func (l *Leases) sweepPeers(now int64) {
 	l.asks.prune(now - askKept.Microseconds())
+	l.recent.prune(now - recentKept.Microseconds())
 	l.peers.mu.Lock()
 	defer l.peers.mu.Unlock()
 	for _, p := range l.peers.all[1:] {

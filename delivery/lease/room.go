@@ -14,9 +14,9 @@ type room struct {
 	mu      sync.Mutex
 	viewers map[domain.UserID]*lease
 	owner   domain.UserID
-	sure    bool  // owner is of this start: from a join or the log
-	ended   int64 // µs; joins that were under way are refused
-	gone    bool  // no longer in the table of rooms
+	named   naming // who named the owner
+	ended   int64  // µs; joins that were under way are refused
+	gone    bool   // no longer in the table of rooms
 
 	news    []news
 	spare   []news // its memory
@@ -92,6 +92,11 @@ func (l *Leases) makeRoom(id Room) *room {
 	r := s.all[id]
 	if r == nil {
 		r = &room{id: id, viewers: make(map[domain.UserID]*lease)}
+		if l.tellFact != nil {
+			if owner, ok := l.recent.owner(id); ok {
+				r.owner, r.named = owner, byLog
+			}
+		}
 		s.all[id] = r
 		l.metrics.rooms.Inc()
 	}

@@ -2,9 +2,6 @@ package lease
 
 import (
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 )
 
 // takeover is one look through all leases for what dead nodes left.
@@ -43,6 +40,9 @@ func (t *takeover) plan(s source, p *peer) {
 	late := t.now >= p.dead+lateWait.Microseconds()
 	if p.tried++; late {
 		p.tried = 2
+	}
+	if p.node.Name == t.self.Name {
+		return // what this node's rows said it goes on with
 	}
 	if at, lives := t.peers.now[p.node.Name]; lives && (p.loaded || t.peers.all[at].node == p.node) {
 		return
@@ -192,76 +192,21 @@ func (p *peer) note(s *bucketSet, now int64) {
 // wasTaken learns that others have taken over what this node said, or its life before. What it says in this life goes on: its rows are
 // written anew, later than those that are void. What its rows said of the life before is the others' word, unless it lived on after that.
 func (l *Leases) wasTaken(t *took) {
-	l.writeAfter(t.until)
 	before := t.node.Life < l.self.Life && l.peers.alive <= t.until
 	over := func(d device) bool {
 		return d.by&adopted != 0 && l.peers.all[d.by&^adopted].node.Name == l.self.Name
 	}
-	l.scan(func(i int, b *bucket, le *lease) (gone *room) {
-		if !t.buckets.has(i) {
-			return nil
-		}
-		u := le.user
-		if before {
-			gone = l.dropDevices(b, le, over)
-		}
-		if u.row != 0 {
-			l.soil(b, u)
-		}
-		return gone
-	})
-}
-
-// void says that rows of a node that were written until an instant count no more: they were taken over.
-type void struct {
-	number, bucket int
-	until          uint64
-}
-
-// voids are those that are not written.
-type voids struct {
-	mu   sync.Mutex
-	some []void
-}
-
-func (v *voids) add(number int, t *took) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for i := range Buckets {
+	if before {
+		l.scan(func(i int, b *bucket, le *lease) *room {
+			if !t.buckets.has(i) {
+				return nil
+			}
+			return l.dropDevices(b, le, over)
+		})
+	}
+	for i := range l.buckets {
 		if t.buckets.has(i) {
-			v.some = append(v.some, void{number, i, uint64(t.until)})
+			l.rewrite(i, t.until)
 		}
 	}
-}
-
-func (v *voids) take() (some []void) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	some, v.some = v.some, nil
-	return some
-}
-
-func (v *voids) putBack(some []void) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.some = append(some, v.some...)
-}
-
-// voidMark begins the names of rows of Nodes that are no nodes: the number of a node and a bucket follow, and the cell is the instant until
-// which its rows there are void.
-const voidMark = "\x01"
-
-func voidName(number, bucket int) string {
-	return voidMark + strconv.Itoa(number) + "/" + strconv.Itoa(bucket)
-}
-
-// cutVoidName is the inverse of voidName.
-func cutVoidName(name string) (number, bucket int, ok bool) {
-	k, i, _ := strings.Cut(strings.TrimPrefix(name, voidMark), "/")
-	number, err := strconv.Atoi(k)
-	if err != nil || number < 0 || number > numbersMost {
-		return 0, 0, false
-	}
-	bucket, err = strconv.Atoi(i)
-	return number, bucket, err == nil && bucket >= 0 && bucket < Buckets
 }

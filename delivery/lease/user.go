@@ -22,6 +22,7 @@ type bucket struct {
 	dirty   []*user  // whose row is to be written
 	free    []uint32 // rows that hold nobody
 	numbers uint32   // rows there are
+	void    int64    // rows that were written until then are void: what is true has been written later, or waits
 }
 
 // user is a user who views rooms, or whose row is yet to be emptied.
@@ -38,12 +39,13 @@ type lease struct {
 	user    *user
 	room    *room
 	ext     string
-	joined  int64 // µs since 1970, as are all times here
-	idle    int64 // since when no device views; 0: one does
-	place   int32 // in bucket.idle + 1; 0: not there
-	stays   bool  // listed, or the owner
-	listed  bool  // on the room's allow list
-	told    bool  // other nodes believe that this node has a word on it
+	joined  int64  // µs since 1970, as are all times here
+	idle    int64  // since when no device views; 0: one does
+	place   int32  // in bucket.idle + 1; 0: not there
+	stays   bool   // listed, or the owner
+	listed  bool   // on the room's allow list
+	told    bool   // other nodes believe that this node has a word on it
+	named   naming // who said whether it is listed
 	devices []device
 	first   [1]device // memory of devices: most leases have one
 }

@@ -61,8 +61,15 @@ func (l *Leases) save(ctx context.Context, last bool) {
 	}
 }
 
-// write writes rows before the heartbeat: it vouches for all that is in the rows.
+// write writes rows before the heartbeat: it vouches for all that is in the rows. What was taken over is void when it is in this node's.
 func (l *Leases) write(ctx context.Context, last bool) error {
+	now := l.now()
+	beat := last || now.Sub(l.writer.beat).Abs() >= l.settings.Heartbeat
+	if beat && l.tellFact != nil {
+		if err := l.readVoids(ctx); err != nil {
+			return fmt.Errorf("read which rows are void: %w", err)
+		}
+	}
 	voids := l.voids.take()
 	if err := l.writeRows(ctx); err != nil {
 		l.voids.putBack(voids)
@@ -72,8 +79,6 @@ func (l *Leases) write(ctx context.Context, last bool) error {
 		l.voids.putBack(voids)
 		return err
 	}
-	now := l.now()
-	beat := last || now.Sub(l.writer.beat).Abs() >= l.settings.Heartbeat
 	if beat {
 		if err := l.put(ctx, []table.Write{l.heartbeat(now)}); err != nil {
 			return fmt.Errorf("write heartbeat: %w", err)
@@ -184,35 +189,6 @@ func (b *bucket) number() uint32 {
 func (l *Leases) nextT() uint64 {
 	l.writer.t = max(l.writer.t+1, uint64(max(l.micro(), 0)), uint64(l.rowsFrom.Load()+1))
 	return l.writer.t
-}
-
-// writeAfter makes what is written from now on later than an instant.
-func (l *Leases) writeAfter(t int64) {
-	t = min(t, l.micro()+2*clocksDiffer.Microseconds())
-	for {
-		old := l.rowsFrom.Load()
-		if old >= t || l.rowsFrom.CompareAndSwap(old, t) {
-			return
-		}
-	}
-}
-
-// writeVoids says which rows of dead nodes count no more. What was taken over from them has been written.
-func (l *Leases) writeVoids(ctx context.Context, voids []void) error {
-	if len(voids) == 0 {
-		return nil
-	}
-	writes := make([]table.Write, len(voids))
-	for i, v := range voids {
-		writes[i] = table.Write{
-			Table: Nodes, Partition: nodesPartition(), Cluster: table.Key(nil).Text(voidName(v.number, v.bucket)), T: l.nextT(),
-			Cells: []table.Cell{{Column: 0, Value: binary.BigEndian.AppendUint64(nil, v.until)}},
-		}
-	}
-	if err := l.put(ctx, writes); err != nil {
-		return fmt.Errorf("write what was taken over: %w", err)
-	}
-	return nil
 }
 
 // fly writes the rows of some users. When that fails its outcome is not known: their rows are theirs still, and are to be written again.
