@@ -3,65 +3,84 @@ package owners
 import "parley/domain"
 
 // maxHops is through how many nodes a command may come before it is given back: rings differ for moments only.
-const maxHops = 3
+const maxHops = 4
 
 // Submit routes a command to the owner of its stream: here, or on another node. It never blocks. A command whose owner moves before it answers
 // gets code Unknown, and may be submitted again.
 func (o *Owners) Submit(req domain.Request) {
+	if o.peers != nil {
+		o.submitFresh(req, 0)
+		return
+	}
 	t, err := o.tenure(req.Stream)
-	if err != nil {
+	switch {
+	case err != nil:
 		req.Done(domain.Result{Err: err})
+	case !t.submit(req):
+		req.Done(domain.Result{Err: errStopping})
+	}
+}
+
+// SubmitHere takes a command that came from another node: to the shard that is here, or on to the node that has it.
+func (o *Owners) SubmitHere(req domain.Request, hops int) {
+	if hops == 0 {
+		o.submitFresh(req, 1)
 		return
 	}
-	if o.peers == nil {
-		if !t.submit(req) {
-			req.Done(domain.Result{Err: errStopping})
-		}
-		return
+	t, err := o.tenure(req.Stream)
+	switch {
+	case err != nil:
+		req.Done(domain.Result{Err: err})
+	case !t.submit(req):
+		o.sendOn(t.p, req, hops+1)
 	}
+}
+
+// submitFresh takes a command that nobody has sent on yet, behind those of its stream that are under way. hops is what another node is told.
+func (o *Owners) submitFresh(req domain.Request, hops int) {
 	if node, ok := o.routes.follow(req.Stream); ok {
-		o.send(node, req)
+		o.send(node, req, hops)
 		return
 	}
-	if t.submit(req) {
-		return
+	t, err := o.tenure(req.Stream)
+	switch {
+	case err != nil:
+		req.Done(domain.Result{Err: err})
+	case !t.submit(req):
+		o.forward(t.p, req, hops)
 	}
-	node, ok := o.ring.Owner(t.p)
-	if !ok || node == o.name {
+}
+
+// forward sends a command to the node that the ring names, or after those of its stream that are under way.
+func (o *Owners) forward(p domain.Partition, req domain.Request, hops int) {
+	node, ok := o.routes.follow(req.Stream)
+	if !ok {
+		if node, ok = o.ring.Owner(p); !ok || node == o.name {
+			req.Done(domain.Result{Err: errMoved})
+			return
+		}
+		node = o.routes.begin(req.Stream, node)
+	}
+	o.send(node, req, hops)
+}
+
+// sendOn sends a command that another node has sent on to the node that the ring names. It follows no other: those that are under way from here may
+// be waiting for it.
+func (o *Owners) sendOn(p domain.Partition, req domain.Request, hops int) {
+	node, ok := o.ring.Owner(p)
+	if !ok || node == o.name || hops > maxHops {
 		req.Done(domain.Result{Err: errMoved})
 		return
 	}
-	o.send(o.routes.begin(req.Stream, node), req)
+	o.peers.Submit(node, req, hops)
 }
 
-// send hands a command to another node; the stream's route is counted.
-func (o *Owners) send(node domain.NodeName, req domain.Request) {
+// send hands a command to another node. It is counted among those of its stream that are under way.
+func (o *Owners) send(node domain.NodeName, req domain.Request, hops int) {
 	done, stream := req.Done, req.Stream
 	req.Done = func(r domain.Result) {
 		o.routes.end(stream)
 		done(r)
 	}
-	o.peers.Submit(node, req, 0)
-}
-
-// SubmitHere takes a command that came from another node: to the shard that is here, or on to the node that has it.
-func (o *Owners) SubmitHere(req domain.Request, hops int) {
-	t, err := o.tenure(req.Stream)
-	if err != nil {
-		req.Done(domain.Result{Err: err})
-		return
-	}
-	if !t.submit(req) {
-		o.forward(t.p, req, hops)
-	}
-}
-
-// forward sends a command on to the node that the ring names.
-func (o *Owners) forward(p domain.Partition, req domain.Request, hops int) {
-	node, ok := o.ring.Owner(p)
-	if !ok || node == o.name || hops >= maxHops {
-		req.Done(domain.Result{Err: errMoved})
-		return
-	}
-	o.peers.Submit(node, req, hops+1)
+	o.peers.Submit(node, req, hops)
 }

@@ -25,21 +25,22 @@ type tenure struct {
 
 	mu     sync.Mutex
 	moving bool             // the shard hands over: what comes waits in late
-	late   []domain.Request // in order
+	ended  bool             // run has returned
+	late   []domain.Request // in order: what comes while the shard hands over, or is about to open
 }
 
-// submit hands a command to the shard that is here, or keeps it until the shard that leaves has handed its own over. here is false when there is none.
+// submit hands a command to the shard that is here, or keeps it until the shard that leaves has handed its own over, or that which comes is open.
+// here is false when there is none and none is about to be.
 func (t *tenure) submit(req domain.Request) (here bool) {
-	s := t.at.Load()
-	if s == nil {
-		return false
-	}
-	if s.Take(req) {
+	if s := t.at.Load(); s != nil && s.Take(req) {
 		return true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.moving { // it has handed over, or stops with the node
+	if s := t.at.Load(); s != nil && !t.moving && s.Take(req) { // it has just opened
+		return true
+	}
+	if t.ended || !t.moving && t.o.ring.Standing(t.p) == fence.NotNamed {
 		return false
 	}
 	t.late = append(t.late, req)
@@ -48,7 +49,8 @@ func (t *tenure) submit(req domain.Request) (here bool) {
 
 // run runs the partition's shard whenever the ring names the node, until ctx ends.
 func (t *tenure) run(ctx context.Context) error {
-	for {
+	defer t.end()
+	for ctx.Err() == nil {
 		changed := t.o.ring.Changed()
 		if t.o.ring.Standing(t.p) != fence.NotNamed {
 			if err := t.serve(ctx); err != nil {
@@ -63,6 +65,18 @@ func (t *tenure) run(ctx context.Context) error {
 		case <-changed:
 		}
 	}
+	return nil
+}
+
+// end refuses what waits, and all that comes.
+func (t *tenure) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	for _, req := range t.late {
+		req.Done(domain.Result{Err: errStopping})
+	}
+	t.late = nil
 }
 
 // lookEvery is how often a node that is not named looks whether it still owns.
@@ -74,7 +88,7 @@ func (t *tenure) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer t.at.Store(nil)
+	defer t.close()
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	asking, end := context.WithCancel(ctx)
@@ -103,7 +117,7 @@ func (t *tenure) serve(ctx context.Context) error {
 	}
 }
 
-// open makes the shard, unless it is there.
+// open makes the shard, unless it is there, and gives it what has waited for it.
 func (t *tenure) open() (*shard.Shard, error) {
 	if s := t.at.Load(); s != nil {
 		return s, nil
@@ -112,8 +126,21 @@ func (t *tenure) open() (*shard.Shard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("owners: %w", err)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, req := range t.late { // before anybody else finds the shard
+		s.Submit(req)
+	}
+	t.late = nil
 	t.at.Store(s)
 	return s, nil
+}
+
+// close takes the shard away, which has ended.
+func (t *tenure) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at.Store(nil)
 }
 
 // handOver gives what the shard has not decided to whom the ring names, and what came meanwhile behind it.
@@ -121,13 +148,16 @@ func (t *tenure) handOver(s *shard.Shard) {
 	t.mu.Lock()
 	t.moving = true
 	t.mu.Unlock()
-	<-s.HandOver(func(req domain.Request) { t.o.forward(t.p, req, 0) })
+	<-s.HandOver(func(req domain.Request) { t.o.forward(t.p, req, 1) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at.Store(nil)
 	t.moving = false
+	if t.o.ring.Standing(t.p) != fence.NotNamed {
+		return // named again: the next shard takes what waits
+	}
 	for _, req := range t.late {
-		t.o.forward(t.p, req, 0)
+		t.o.forward(t.p, req, 1)
 	}
 	t.late = nil
 }
