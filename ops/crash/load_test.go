@@ -245,13 +245,20 @@ func (l *load) slowest() (most time.Duration) {
 func (l *load) calm() {
 	for _, u := range l.all() {
 		u.away.Store(0)
+	}
+	l.pause.Store(0)
+	l.forgetAnswers()
+}
+
+// forgetAnswers forgets how long answers have taken so far.
+func (l *load) forgetAnswers() {
+	for _, u := range l.all() {
 		for _, line := range u.lines {
 			line.out.mu.Lock()
 			line.out.slowest = 0
 			line.out.mu.Unlock()
 		}
 	}
-	l.pause.Store(0)
 }
 
 // away returns the longest time that a user who wanted one had no session.
