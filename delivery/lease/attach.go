@@ -45,12 +45,12 @@ func (le *lease) resume(r domain.Resource, now, since, keep int64) (res Resumed,
 	le.dropCut(now - keep)
 	switch d := le.known(r, now-keep); {
 	case d != nil:
-		if res = d.left(now, keep); res.Open {
+		if res = d.left(now, keep, le.joined); res.Open {
 			res.Room = le.room.id
 			return res, true
 		}
 	case le.idle != 0 && le.stays && !le.anyone() && last.cut != 0:
-		res = last.left(now, keep)
+		res = last.left(now, keep, le.joined)
 	case le.anyone() && (le.stays || le.idle > now-keep):
 		res.After = at(le.idle)
 	default:
@@ -64,27 +64,27 @@ func (le *lease) resume(r domain.Resource, now, since, keep int64) (res Resumed,
 // deathNotice is how long it takes at most until a node that is dead is known to be.
 const deathNotice = 5 * time.Second
 
-// heard returns until when it is known what a device that is cut was shown.
-func (d *device) heard() int64 {
+// heard returns until when it is known what a device that is cut was shown, of what came after its user joined.
+func (d *device) heard(joined int64) int64 {
 	if !d.dead {
 		return d.cut
 	}
-	return min(max(d.cut-deathNotice.Microseconds(), d.since), d.cut)
+	return min(max(d.cut-deathNotice.Microseconds(), joined), d.cut)
 }
 
 // left returns where a device goes on that was cut, or that is live. What views elsewhere is a socket whose end its node has not noticed or
 // not told yet, and nobody here knows what it was shown: whatever came since its lease would have run out is shown again, within the bounds
 // of that. What came while nobody knew that its node was dead is, too: rather twice than never.
-func (d *device) left(now, keep int64) (res Resumed) {
+func (d *device) left(now, keep, joined int64) (res Resumed) {
 	switch {
 	case d.cut != 0 && d.dead:
-		res.After, res.Shown = at(d.heard()), at(d.cut)
+		res.After, res.Shown = at(d.heard(joined)), at(d.cut)
 	case d.cut != 0:
 		res.Seen, res.After = d.seen, at(d.cut)
 	case d.by.mine():
 		res.Open = true
 	default:
-		res.After, res.Shown = at(max(now-keep, d.since)), at(now)
+		res.After, res.Shown = at(max(now-keep, joined)), at(now)
 	}
 	return res
 }

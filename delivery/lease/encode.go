@@ -76,7 +76,7 @@ func appendLease(b []byte, le *lease, owner domain.UserID) []byte {
 		}
 		b = appendString(b, string(d.resource))
 		b = binary.AppendUvarint(b, uint64(d.seen))
-		b = binary.AppendUvarint(b, uint64(d.heard()))
+		b = binary.AppendUvarint(b, uint64(d.heard(le.joined)))
 	}
 	return b
 }
@@ -98,7 +98,7 @@ func (le *lease) stored() (flags byte, idle int64, devices int) {
 			devices++
 		}
 		live = live || d.cut == 0
-		idle = max(idle, d.heard())
+		idle = max(idle, d.heard(le.joined))
 	}
 	if live {
 		idle = 0
