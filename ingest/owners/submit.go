@@ -38,17 +38,25 @@ func (o *Owners) SubmitHere(req domain.Request, hops int) {
 
 // submitFresh takes a command that nobody has sent on yet, behind those of its stream that are under way. hops is what another node is told.
 func (o *Owners) submitFresh(req domain.Request, hops int) {
-	if node, ok := o.routes.follow(req.Stream); ok {
-		o.send(node, req, hops)
-		return
-	}
 	t, err := o.tenure(req.Stream)
 	switch {
 	case err != nil:
 		req.Done(domain.Result{Err: err})
-	case !t.submit(req):
+	case o.sendAfter(t, req, hops) || t.submit(req):
+	default:
 		o.forward(t.p, req, hops)
 	}
+}
+
+// sendAfter sends a command after those of its stream that are under way to another node, if there are such.
+func (o *Owners) sendAfter(t *tenure, req domain.Request, hops int) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	node, ok := o.routes.follow(req.Stream)
+	if ok {
+		o.send(node, req, hops)
+	}
+	return ok
 }
 
 // forward sends a command to the node that the ring names, or after those of its stream that are under way.
@@ -72,7 +80,8 @@ func (o *Owners) sendOn(p domain.Partition, req domain.Request, hops int) {
 		req.Done(domain.Result{Err: errMoved})
 		return
 	}
-	o.peers.Submit(node, req, hops)
+	o.routes.begin(req.Stream, node)
+	o.send(node, req, hops)
 }
 
 // send hands a command to another node. It is counted among those of its stream that are under way.

@@ -23,7 +23,7 @@ type tenure struct {
 
 	asks chan chan struct{} // to hand over; each is closed when that is done
 
-	mu     sync.Mutex
+	mu     sync.RWMutex     // for writing also while commands are handed over: nobody finds their route before all of them are on it
 	moving bool             // the shard hands over: what comes waits in late
 	ended  bool             // run has returned
 	late   []domain.Request // in order: what comes while the shard hands over, or is about to open
@@ -148,11 +148,13 @@ func (t *tenure) handOver(s *shard.Shard) {
 	t.mu.Lock()
 	t.moving = true
 	t.mu.Unlock()
-	<-s.HandOver(func(req domain.Request) { t.o.forward(t.p, req, 1) })
+	var undecided []domain.Request
+	<-s.HandOver(func(req domain.Request) { undecided = append(undecided, req) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at.Store(nil)
 	t.moving = false
+	t.late = append(undecided, t.late...)
 	if t.o.ring.Standing(t.p) != fence.NotNamed {
 		return // named again: the next shard takes what waits
 	}
