@@ -40,7 +40,8 @@ func benchDirectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "direct", Short: "Direct chats, open loop", Args: cobra.NoArgs,
 		Example: `  parley bench direct
-  parley bench direct --rate 20000 --duration 60s --json`,
+  parley bench direct --rate 20000 --duration 60s --json
+  parley bench direct --rate 1000 --dev-file n1/dev.json --nodes n2/dev.json,n3/dev.json`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&c.Pairs, "pairs", c.Pairs, "senders, each with a receiver of its own")
@@ -51,7 +52,17 @@ func benchDirectCommand() *cobra.Command {
 	f.IntVar(&c.Size, "size", c.Size, "bytes of text")
 	f.BoolVar(&c.Receipts, "receipts", c.Receipts, "receivers answer each message with a delivery receipt")
 	churnFlags(f, &c.Churn, &c.Every, &c.Hold, "receivers who are cut and come back, or stop reading for a while; their latency is not counted")
-	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) { return bench.Direct(ctx, c, log) })
+	nodes := f.StringSlice("nodes", nil, "dev files of other nodes of the same cluster: clients use all nodes in turn, and their figures are added up")
+	benchFlags(cmd, &c.Target, func(ctx context.Context, log io.Writer) (bench.Report, error) {
+		for _, file := range *nodes {
+			other, err := bench.ReadTarget(file)
+			if err != nil {
+				return nil, err
+			}
+			c.Target.Others = append(c.Target.Others, other)
+		}
+		return bench.Direct(ctx, c, log)
+	})
 	return cmd
 }
 

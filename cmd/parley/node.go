@@ -27,6 +27,7 @@ import (
 	"parley/domain/user"
 	"parley/ingest/control"
 	"parley/ingest/owners"
+	"parley/ingest/owners/ring"
 	"parley/ingest/shard"
 	"parley/projections"
 	"parley/projections/feed"
@@ -335,6 +336,7 @@ func (n *node) startRouters(ctx context.Context, wg *sync.WaitGroup, places map[
 var (
 	errStarting = errors.New("starting")
 	errStopping = errors.New("stopping")
+	errDraining = errors.New("draining: this node owns nothing any more")
 )
 
 func (n *node) setPhase(err error) {
@@ -351,6 +353,9 @@ func (n *node) readiness() error {
 		errs = append(errs, fmt.Errorf("%s: %w", name, n.halted[name]))
 	}
 	n.mu.Unlock()
+	if n.cluster != nil && n.cluster.ring.Self().State == ring.Draining {
+		errs = append(errs, errDraining)
+	}
 	return errors.Join(append(errs, n.owners.Ready())...)
 }
 

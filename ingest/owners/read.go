@@ -11,29 +11,33 @@ import (
 )
 
 // Heads returns the acknowledged head rows of streams, nil for a stream that has none, in the order of ids. What is not in memory is asked
-// of its owner, once each and all at the same time. The rows must not be changed.
+// of its owners, each node once and all at the same time. The rows must not be changed.
 func (o *Owners) Heads(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error) {
-	return o.heads(ctx, ids, o.askHeads)
+	out := make([]domain.Row, len(ids))
+	asks, err := o.divide(ids, out, o.whereIs)
+	if err != nil {
+		return nil, err
+	}
+	return out, o.askAll(ctx, asks, out, o.askHeads)
 }
 
 // HeadsHere is Heads for another node, of what is here.
 func (o *Owners) HeadsHere(ctx context.Context, ids []domain.StreamID) ([]domain.Row, error) {
-	return o.heads(ctx, ids, o.headsHere)
-}
-
-func (o *Owners) heads(
-	ctx context.Context, ids []domain.StreamID, of func(context.Context, domain.Partition, []domain.StreamID) ([]domain.Row, error),
-) ([]domain.Row, error) {
 	out := make([]domain.Row, len(ids))
-	asks, err := o.divide(ids, out)
+	asks, err := o.divide(ids, out, func(domain.Partition) domain.NodeName { return "" })
 	if err != nil {
 		return nil, err
 	}
+	return out, o.askAll(ctx, asks, out, o.headsHere)
+}
+
+// askAll asks all at the same time, and fills their answers in.
+func (o *Owners) askAll(ctx context.Context, asks []*ask, out []domain.Row, rowsOf func(context.Context, *ask) ([]domain.Row, error)) error {
 	errs := make([]error, len(asks))
 	var wg sync.WaitGroup
 	for i, a := range asks {
 		wg.Go(func() {
-			rows, err := of(ctx, a.partition, a.ids)
+			rows, err := rowsOf(ctx, a)
 			if err != nil {
 				errs[i] = fmt.Errorf("heads of partition %d: %w", a.partition, err)
 				return
@@ -44,10 +48,7 @@ func (o *Owners) heads(
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return out, nil
+	return errors.Join(errs...)
 }
 
 // Warm returns the acknowledged head row of a stream when it is at hand: ok tells. It never waits. The row must not be changed.
@@ -63,17 +64,24 @@ func (o *Owners) Warm(id domain.StreamID) (head domain.Row, ok bool) {
 	return s.Warm(id)
 }
 
-// ask is what the owner of one partition is asked.
+// ask is what one shard here, or one other node, is asked.
 type ask struct {
-	partition domain.Partition
+	node      domain.NodeName  // "": this one
+	partition domain.Partition // of the first stream; of all when it is asked here
 	ids       []domain.StreamID
 	at        []int // where their rows go
 }
 
+// asked names an ask: the partition matters here only.
+type asked struct {
+	node      domain.NodeName
+	partition domain.Partition
+}
+
 // divide fills in the heads that are in memory and says what to ask for the others.
-func (o *Owners) divide(ids []domain.StreamID, out []domain.Row) ([]*ask, error) {
+func (o *Owners) divide(ids []domain.StreamID, out []domain.Row, where func(domain.Partition) domain.NodeName) ([]*ask, error) {
 	var asks []*ask
-	var of map[domain.Partition]*ask
+	var of map[asked]*ask
 	for i, id := range ids {
 		t, refused := o.tenure(id)
 		if refused != nil {
@@ -85,13 +93,17 @@ func (o *Owners) divide(ids []domain.StreamID, out []domain.Row) ([]*ask, error)
 				continue
 			}
 		}
-		a := of[t.p]
+		key := asked{node: where(t.p)}
+		if key.node == "" {
+			key.partition = t.p
+		}
+		a := of[key]
 		if a == nil {
 			if of == nil {
-				of = make(map[domain.Partition]*ask)
+				of = make(map[asked]*ask)
 			}
-			a = &ask{partition: t.p}
-			of[t.p] = a
+			a = &ask{node: key.node, partition: t.p}
+			of[key] = a
 			asks = append(asks, a)
 		}
 		a.ids, a.at = append(a.ids, id), append(a.at, i)
@@ -99,21 +111,28 @@ func (o *Owners) divide(ids []domain.StreamID, out []domain.Row) ([]*ask, error)
 	return asks, nil
 }
 
-func (o *Owners) headsHere(ctx context.Context, p domain.Partition, ids []domain.StreamID) ([]domain.Row, error) {
-	s := o.tenures[p].at.Load()
+func (o *Owners) headsHere(ctx context.Context, a *ask) ([]domain.Row, error) {
+	s := o.tenures[a.partition].at.Load()
 	if s == nil {
 		return nil, errMoved
 	}
-	return s.Heads(ctx, ids)
+	return s.Heads(ctx, a.ids)
 }
 
-// askHeads asks the owner, and asks again while the partition moves.
-func (o *Owners) askHeads(ctx context.Context, p domain.Partition, ids []domain.StreamID) ([]domain.Row, error) {
-	return o.found(ctx, p, func(ctx context.Context, node domain.NodeName) ([]domain.Row, error) {
-		if node == "" {
-			return o.headsHere(ctx, p, ids)
+// askHeads asks a shard here, or another node. What has moved is divided anew and asked again.
+func (o *Owners) askHeads(ctx context.Context, a *ask) ([]domain.Row, error) {
+	return o.found(ctx, func(ctx context.Context) ([]domain.Row, error) {
+		out := make([]domain.Row, len(a.ids))
+		asks, err := o.divide(a.ids, out, o.whereIs)
+		if err != nil {
+			return nil, err
 		}
-		return o.peers.Heads(ctx, node, ids)
+		return out, o.askAll(ctx, asks, out, func(ctx context.Context, a *ask) ([]domain.Row, error) {
+			if a.node == "" {
+				return o.headsHere(ctx, a)
+			}
+			return o.peers.Heads(ctx, a.node, a.ids)
+		})
 	})
 }
 
@@ -123,11 +142,11 @@ func (o *Owners) Rows(ctx context.Context, stream domain.StreamID, parts []domai
 	if refused != nil {
 		return nil, refused
 	}
-	return o.found(ctx, t.p, func(ctx context.Context, node domain.NodeName) ([]domain.Row, error) {
-		if node == "" {
-			return o.RowsHere(ctx, stream, parts)
+	return o.found(ctx, func(ctx context.Context) ([]domain.Row, error) {
+		if node := o.whereIs(t.p); node != "" {
+			return o.peers.Rows(ctx, node, stream, parts)
 		}
-		return o.peers.Rows(ctx, node, stream, parts)
+		return o.RowsHere(ctx, stream, parts)
 	})
 }
 
@@ -150,13 +169,11 @@ const (
 	findPause = 25 * time.Millisecond
 )
 
-// found calls read with the node that has a partition, "" for this one, again while it turns out to have moved.
-func (o *Owners) found(
-	ctx context.Context, p domain.Partition, read func(context.Context, domain.NodeName) ([]domain.Row, error),
-) ([]domain.Row, error) {
+// found calls read, again while what it looks for turns out to have moved.
+func (o *Owners) found(ctx context.Context, read func(context.Context) ([]domain.Row, error)) ([]domain.Row, error) {
 	giveUp := time.Now().Add(findLimit)
 	for {
-		rows, err := read(ctx, o.whereIs(p))
+		rows, err := read(ctx)
 		code := domain.CodeOf(err)
 		if err == nil || o.peers == nil || code != domain.Unknown && code != domain.Stopping || time.Now().After(giveUp) {
 			return rows, err

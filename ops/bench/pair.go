@@ -59,7 +59,7 @@ func (p *pair) options() client.Options {
 func (p *pair) dialReceiver(ctx context.Context) (err error) {
 	o := p.options()
 	o.User, o.Token, o.OnMeta = p.to, p.token, p.onMessage
-	if p.receiver, err = client.Dial(ctx, p.d.cfg.Target.WS, o); err != nil {
+	if p.receiver, err = client.Dial(ctx, p.d.cfg.Target.socket(p.index+1), o); err != nil {
 		return fmt.Errorf("bench: receiver %d: %w", p.index, err)
 	}
 	return nil
@@ -72,7 +72,7 @@ func (p *pair) dial(ctx context.Context, from, to msync.Token) (err error) {
 	}
 	o := p.options()
 	o.User, o.Token, o.OnMeta = p.from, from, func(client.Delivery) { p.receiptsBack.Add(1) }
-	if p.session, err = client.Dial(ctx, p.d.cfg.Target.WS, o); err != nil {
+	if p.session, err = client.Dial(ctx, p.d.cfg.Target.socket(p.index), o); err != nil {
 		return fmt.Errorf("bench: sender %d: %w", p.index, err)
 	}
 	if p.d.cfg.Receipts {

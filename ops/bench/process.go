@@ -36,14 +36,24 @@ type process struct {
 	admin    string
 	http     *http.Client
 	profiles string // folder for profiles of what is measured; empty: none
+	others   []*process
 }
 
 func newProcess(t *Target) *process {
-	return &process{admin: strings.TrimSuffix(t.Admin, "/"), http: &http.Client{Timeout: 20 * time.Second}, profiles: t.Profiles}
+	p := &process{admin: strings.TrimSuffix(t.Admin, "/"), http: &http.Client{Timeout: 20 * time.Second}, profiles: t.Profiles}
+	for i := range t.Others {
+		p.others = append(p.others, newProcess(&t.Others[i]))
+	}
+	return p
 }
 
-// close ends the idle connection.
-func (p *process) close() { p.http.CloseIdleConnections() }
+// close ends the idle connections.
+func (p *process) close() {
+	p.http.CloseIdleConnections()
+	for _, o := range p.others {
+		o.close()
+	}
+}
 
 func (p *process) get(ctx context.Context, path string, read func(io.Reader) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.admin+path, nil)
@@ -61,13 +71,31 @@ func (p *process) get(ctx context.Context, path string, read func(io.Reader) err
 	return read(resp.Body)
 }
 
-// sample reads the measurements now.
+// sample reads the measurements now, of all nodes together.
 func (p *process) sample(ctx context.Context) (s sample, err error) {
 	err = p.get(ctx, "/metrics", func(r io.Reader) error { s, err = readSample(r); return err })
 	if err != nil {
 		return s, fmt.Errorf("bench: the server's metrics: %w", err)
 	}
+	for _, o := range p.others {
+		more, err := o.sample(ctx)
+		if err != nil {
+			return s, err
+		}
+		s.add(&more)
+	}
 	return s, nil
+}
+
+// add adds what another node says.
+func (s *sample) add(o *sample) {
+	s.cpu, s.login = s.cpu+o.cpu, s.login+o.login
+	for _, f := range []struct{ to, from *int64 }{
+		{&s.rss, &o.rss}, {&s.inUse, &o.inUse}, {&s.allocs, &o.allocs}, {&s.tail, &o.tail}, {&s.lag, &o.lag}, {&s.shed, &o.shed},
+		{&s.goroutines, &o.goroutines}, {&s.files, &o.files}, {&s.logins, &o.logins},
+	} {
+		*f.to += *f.from
+	}
 }
 
 // watch samples the server when the measured time begins and at the end of each quarter, and this process at its beginning. Meanwhile it

@@ -20,6 +20,15 @@ type Target struct {
 	WS           string      `json:"ws"`
 	Admin        string      `json:"admin"` // metrics: where CPU and memory are read
 	Profiles     string      `json:"-"`     // folder for the server's profiles of the measured time; empty: none
+	Others       []Target    `json:"-"`     // other nodes of the same cluster: clients of direct chats use all in turn, and figures are added up
+}
+
+// socket returns the WebSocket address for the i-th client.
+func (t *Target) socket(i int) string {
+	if i %= len(t.Others) + 1; i > 0 {
+		return t.Others[i-1].WS
+	}
+	return t.WS
 }
 
 // ReadTarget reads dev.json.
@@ -45,6 +54,9 @@ func (t *Target) Validate() error {
 		if err := loopback(a.url); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", a.name, err))
 		}
+	}
+	for i := range t.Others {
+		errs = append(errs, t.Others[i].Validate())
 	}
 	return errors.Join(errs...)
 }
