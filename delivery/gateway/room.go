@@ -153,7 +153,7 @@ func (g *Gateway) removeOne(stream domain.StreamID, k directory.Key, kick []byte
 	mu := g.users.of(k)
 	mu.Lock()
 	defer mu.Unlock()
-	g.cfg.Rooms.Tell(stream, users, kick)
+	g.cfg.Router.Notify(stream, users, kick)
 	for _, s := range g.sessionsOf(k) {
 		s.unview(stream)
 	}

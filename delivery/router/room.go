@@ -11,6 +11,8 @@ type Rooms interface {
 	Entry(id domain.StreamID, st domain.Stream, ev *domain.Event)
 	// Volatile takes what is not logged.
 	Volatile(id domain.StreamID, st domain.Stream, ev *domain.Event)
+	// Tell shows a Meta to those of some users who view the room here.
+	Tell(id domain.StreamID, users []domain.UserID, meta []byte)
 }
 
 // Leases keep who views which room.

@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,7 @@ const roomStream = domain.StreamID("org#app/r/7")
 type shown struct {
 	entries  []string
 	volatile int
+	notices  []string
 }
 
 func (s *shown) Entry(id domain.StreamID, _ domain.Stream, ev *domain.Event) {
@@ -25,6 +27,10 @@ func (s *shown) Entry(id domain.StreamID, _ domain.Stream, ev *domain.Event) {
 }
 
 func (s *shown) Volatile(domain.StreamID, domain.Stream, *domain.Event) { s.volatile++ }
+
+func (s *shown) Tell(id domain.StreamID, users []domain.UserID, meta []byte) {
+	s.notices = append(s.notices, fmt.Sprint(id, users, string(meta)))
+}
 
 // views gives a user a lease without devices.
 func (r *rig) views(t *testing.T, room domain.StreamID, u domain.UserID) {

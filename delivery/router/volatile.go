@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -38,6 +39,16 @@ func (r *Router) elsewhere(st domain.Stream) bool {
 	default:
 		return r.dir.Elsewhere(directory.Key{App: st.App, User: domain.UserID(st.A)}) || r.dir.Elsewhere(directory.Key{App: st.App, User: st.B})
 	}
+}
+
+// Notify hands a Meta to those of some users who view a room, in order with what is told of leases.
+func (r *Router) Notify(id domain.StreamID, users []domain.UserID, meta []byte) {
+	st, ok := id.Parse()
+	if ok && r.tell != nil && slices.ContainsFunc(users, func(u domain.UserID) bool { return r.dir.Elsewhere(directory.Key{App: st.App, User: u}) }) {
+		r.tell(noticeFact(id, users, meta))
+		r.metrics.told.Inc()
+	}
+	r.rooms.Tell(id, users, meta)
 }
 
 // volatile hands what is not logged to the sessions here.
@@ -91,7 +102,19 @@ func (r *Router) volatileToGroup(id domain.StreamID, st domain.Stream, ev *domai
 // A Router is a party of the links between nodes. It has nothing to tell that lasts: a snapshot is empty, and a node that is gone leaves nothing.
 
 func volatileFact(id domain.StreamID, ev *domain.Event) []byte {
-	b, err := proto.Marshal(&clusterpb.VolatileFact{Stream: []byte(id), Event: event.AppendEvent(nil, ev)})
+	return encode(&clusterpb.VolatileFact{Stream: []byte(id), Event: event.AppendEvent(nil, ev)})
+}
+
+func noticeFact(id domain.StreamID, users []domain.UserID, meta []byte) []byte {
+	f := &clusterpb.VolatileFact{Stream: []byte(id), Notice: meta, Users: make([][]byte, len(users))}
+	for i, u := range users {
+		f.Users[i] = []byte(u)
+	}
+	return encode(f)
+}
+
+func encode(f *clusterpb.VolatileFact) []byte {
+	b, err := proto.Marshal(f)
 	if err != nil {
 		panic(fmt.Sprintf("router: encode a fact: %v", err)) // it has no texts that could be malformed
 	}
@@ -110,6 +133,14 @@ func (r *Router) Apply(_ domain.Node, fact []byte) error {
 	st, ok := id.Parse()
 	if !ok {
 		return errStream
+	}
+	if len(f.GetNotice()) > 0 {
+		users := make([]domain.UserID, len(f.GetUsers()))
+		for i, u := range f.GetUsers() {
+			users[i] = domain.UserID(u)
+		}
+		r.rooms.Tell(id, users, f.GetNotice())
+		return nil
 	}
 	ev, err := event.DecodeEvent(f.GetEvent())
 	if err != nil {

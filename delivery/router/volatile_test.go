@@ -101,3 +101,19 @@ func FuzzApply(f *testing.F) {
 	r.attach("a", directory.Info{})
 	f.Fuzz(func(_ *testing.T, fact []byte) { _ = r.router.Apply(east, fact) })
 }
+
+// A notice to viewers of a room reaches those on other nodes, in whatever hands it on; nobody is told who is not elsewhere.
+func TestNoticeElsewhere(t *testing.T) {
+	here, facts := newTelling()
+	there, answers := newTelling()
+	here.router.Notify(roomStream, []domain.UserID{"bob"}, []byte("kick"))
+	require.Empty(t, *facts, "bob is nowhere else")
+	here.online(t, "bob", directory.Info{Resource: "web"})
+	here.router.Notify(roomStream, []domain.UserID{"ann", "bob"}, []byte("kick"))
+	require.Len(t, *facts, 1)
+	require.NoError(t, there.router.Apply(east, (*facts)[0]))
+	require.Equal(t, []string{"org#app/r/7[bob]kick", "org#app/r/7[ann bob]kick"}, here.rooms.notices)
+	require.Equal(t, []string{"org#app/r/7[ann bob]kick"}, there.rooms.notices)
+	require.Zero(t, there.rooms.volatile)
+	require.Empty(t, *answers)
+}

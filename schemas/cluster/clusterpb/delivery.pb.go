@@ -513,11 +513,13 @@ func (x *SessionFact) GetNote() []byte {
 	return nil
 }
 
-// VolatileFact is an event that is not logged.
+// VolatileFact is an event that is not logged, or a notice to some of those who view a room.
 type VolatileFact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stream        []byte                 `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
-	Event         []byte                 `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"` // parley.event.Event
+	Event         []byte                 `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`   // parley.event.Event; empty: a notice
+	Notice        []byte                 `protobuf:"bytes,3,opt,name=notice,proto3" json:"notice,omitempty"` // a Meta as clients get it
+	Users         [][]byte               `protobuf:"bytes,4,rep,name=users,proto3" json:"users,omitempty"`   // whom it is for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +568,125 @@ func (x *VolatileFact) GetEvent() []byte {
 	return nil
 }
 
+func (x *VolatileFact) GetNotice() []byte {
+	if x != nil {
+		return x.Notice
+	}
+	return nil
+}
+
+func (x *VolatileFact) GetUsers() [][]byte {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// SettleRequest names a device that logs in on the node that asks.
+type SettleRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	App           []byte                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	User          []byte                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"` // folded
+	Incarnation   uint32                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Resource      []byte                 `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRequest) Reset() {
+	*x = SettleRequest{}
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRequest) ProtoMessage() {}
+
+func (x *SettleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
+func (*SettleRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SettleRequest) GetApp() []byte {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
+func (x *SettleRequest) GetUser() []byte {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *SettleRequest) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *SettleRequest) GetResource() []byte {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+type SettleResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleResponse) Reset() {
+	*x = SettleResponse{}
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleResponse) ProtoMessage() {}
+
+func (x *SettleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
+func (*SettleResponse) Descriptor() ([]byte, []int) {
+	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{9}
+}
+
 var File_cluster_clusterpb_delivery_proto protoreflect.FileDescriptor
 
 const file_cluster_clusterpb_delivery_proto_rawDesc = "" +
@@ -606,12 +727,21 @@ const file_cluster_clusterpb_delivery_proto_rawDesc = "" +
 	" \x01(\rR\tauthEpoch\x12\x14\n" +
 	"\x05since\x18\v \x01(\x03R\x05since\x12\x14\n" +
 	"\x05limit\x18\f \x01(\rR\x05limit\x12\x12\n" +
-	"\x04note\x18\r \x01(\fR\x04note\"<\n" +
+	"\x04note\x18\r \x01(\fR\x04note\"j\n" +
 	"\fVolatileFact\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\fR\x06stream\x12\x14\n" +
-	"\x05event\x18\x02 \x01(\fR\x05event2Q\n" +
+	"\x05event\x18\x02 \x01(\fR\x05event\x12\x16\n" +
+	"\x06notice\x18\x03 \x01(\fR\x06notice\x12\x14\n" +
+	"\x05users\x18\x04 \x03(\fR\x05users\"s\n" +
+	"\rSettleRequest\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\fR\x03app\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\fR\x04user\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\rR\vincarnation\x12\x1a\n" +
+	"\bresource\x18\x04 \x01(\fR\bresource\"\x10\n" +
+	"\x0eSettleResponse2\x9a\x01\n" +
 	"\bDelivery\x12E\n" +
-	"\x04Tell\x12\x1b.parley.cluster.TellRequest\x1a\x1c.parley.cluster.TellResponse(\x010\x01B\"Z parley/schemas/cluster/clusterpbb\x06proto3"
+	"\x04Tell\x12\x1b.parley.cluster.TellRequest\x1a\x1c.parley.cluster.TellResponse(\x010\x01\x12G\n" +
+	"\x06Settle\x12\x1d.parley.cluster.SettleRequest\x1a\x1e.parley.cluster.SettleResponseB\"Z parley/schemas/cluster/clusterpbb\x06proto3"
 
 var (
 	file_cluster_clusterpb_delivery_proto_rawDescOnce sync.Once
@@ -625,16 +755,18 @@ func file_cluster_clusterpb_delivery_proto_rawDescGZIP() []byte {
 	return file_cluster_clusterpb_delivery_proto_rawDescData
 }
 
-var file_cluster_clusterpb_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_cluster_clusterpb_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_cluster_clusterpb_delivery_proto_goTypes = []any{
-	(*TellRequest)(nil),  // 0: parley.cluster.TellRequest
-	(*TellResponse)(nil), // 1: parley.cluster.TellResponse
-	(*Hello)(nil),        // 2: parley.cluster.Hello
-	(*Facts)(nil),        // 3: parley.cluster.Facts
-	(*Run)(nil),          // 4: parley.cluster.Run
-	(*SnapshotEnd)(nil),  // 5: parley.cluster.SnapshotEnd
-	(*SessionFact)(nil),  // 6: parley.cluster.SessionFact
-	(*VolatileFact)(nil), // 7: parley.cluster.VolatileFact
+	(*TellRequest)(nil),    // 0: parley.cluster.TellRequest
+	(*TellResponse)(nil),   // 1: parley.cluster.TellResponse
+	(*Hello)(nil),          // 2: parley.cluster.Hello
+	(*Facts)(nil),          // 3: parley.cluster.Facts
+	(*Run)(nil),            // 4: parley.cluster.Run
+	(*SnapshotEnd)(nil),    // 5: parley.cluster.SnapshotEnd
+	(*SessionFact)(nil),    // 6: parley.cluster.SessionFact
+	(*VolatileFact)(nil),   // 7: parley.cluster.VolatileFact
+	(*SettleRequest)(nil),  // 8: parley.cluster.SettleRequest
+	(*SettleResponse)(nil), // 9: parley.cluster.SettleResponse
 }
 var file_cluster_clusterpb_delivery_proto_depIdxs = []int32{
 	2, // 0: parley.cluster.TellRequest.hello:type_name -> parley.cluster.Hello
@@ -642,9 +774,11 @@ var file_cluster_clusterpb_delivery_proto_depIdxs = []int32{
 	5, // 2: parley.cluster.TellRequest.snapshot_end:type_name -> parley.cluster.SnapshotEnd
 	4, // 3: parley.cluster.Facts.runs:type_name -> parley.cluster.Run
 	0, // 4: parley.cluster.Delivery.Tell:input_type -> parley.cluster.TellRequest
-	1, // 5: parley.cluster.Delivery.Tell:output_type -> parley.cluster.TellResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
+	8, // 5: parley.cluster.Delivery.Settle:input_type -> parley.cluster.SettleRequest
+	1, // 6: parley.cluster.Delivery.Tell:output_type -> parley.cluster.TellResponse
+	9, // 7: parley.cluster.Delivery.Settle:output_type -> parley.cluster.SettleResponse
+	6, // [6:8] is the sub-list for method output_type
+	4, // [4:6] is the sub-list for method input_type
 	4, // [4:4] is the sub-list for extension type_name
 	4, // [4:4] is the sub-list for extension extendee
 	0, // [0:4] is the sub-list for field type_name
@@ -666,7 +800,7 @@ func file_cluster_clusterpb_delivery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_clusterpb_delivery_proto_rawDesc), len(file_cluster_clusterpb_delivery_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,7 +24,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Delivery_Tell_FullMethodName = "/parley.cluster.Delivery/Tell"
+	Delivery_Tell_FullMethodName   = "/parley.cluster.Delivery/Tell"
+	Delivery_Settle_FullMethodName = "/parley.cluster.Delivery/Settle"
 )
 
 // DeliveryClient is the client API for Delivery service.
@@ -38,6 +39,8 @@ type DeliveryClient interface {
 	// Tell is one link: the caller tells its facts for as long as both live. The first request is a Hello; the first response accepts it, and
 	// more come about once a second, so that the caller hears that the link is whole. A snapshot follows the first response, then what changes.
 	Tell(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[TellRequest, TellResponse], error)
+	// Settle returns when what a device has acknowledged here is stored, where the node finds it that the device logs in to now.
+	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error)
 }
 
 type deliveryClient struct {
@@ -61,6 +64,16 @@ func (c *deliveryClient) Tell(ctx context.Context, opts ...grpc.CallOption) (grp
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Delivery_TellClient = grpc.BidiStreamingClient[TellRequest, TellResponse]
 
+func (c *deliveryClient) Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleResponse)
+	err := c.cc.Invoke(ctx, Delivery_Settle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DeliveryServer is the server API for Delivery service.
 // All implementations must embed UnimplementedDeliveryServer
 // for forward compatibility.
@@ -72,6 +85,8 @@ type DeliveryServer interface {
 	// Tell is one link: the caller tells its facts for as long as both live. The first request is a Hello; the first response accepts it, and
 	// more come about once a second, so that the caller hears that the link is whole. A snapshot follows the first response, then what changes.
 	Tell(grpc.BidiStreamingServer[TellRequest, TellResponse]) error
+	// Settle returns when what a device has acknowledged here is stored, where the node finds it that the device logs in to now.
+	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
 	mustEmbedUnimplementedDeliveryServer()
 }
 
@@ -84,6 +99,9 @@ type UnimplementedDeliveryServer struct{}
 
 func (UnimplementedDeliveryServer) Tell(grpc.BidiStreamingServer[TellRequest, TellResponse]) error {
 	return status.Error(codes.Unimplemented, "method Tell not implemented")
+}
+func (UnimplementedDeliveryServer) Settle(context.Context, *SettleRequest) (*SettleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
 }
 func (UnimplementedDeliveryServer) mustEmbedUnimplementedDeliveryServer() {}
 func (UnimplementedDeliveryServer) testEmbeddedByValue()                  {}
@@ -113,13 +131,36 @@ func _Delivery_Tell_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Delivery_TellServer = grpc.BidiStreamingServer[TellRequest, TellResponse]
 
+func _Delivery_Settle_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServer).Settle(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Delivery_Settle_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServer).Settle(ctx, req.(*SettleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Delivery_ServiceDesc is the grpc.ServiceDesc for Delivery service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Delivery_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "parley.cluster.Delivery",
 	HandlerType: (*DeliveryServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Settle",
+			Handler:    _Delivery_Settle_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Tell",
