@@ -40,10 +40,14 @@ func (n *node) buildEdge(ctx context.Context) error {
 		return err
 	}
 	n.router = n.buildRouter()
+	var elsewhere gateway.Elsewhere
+	if n.cluster != nil {
+		elsewhere = n.cluster
+	}
 	var err error
 	n.gateway, err = gateway.New(gateway.Config{
 		Settings: n.cfg.Gateway, Limits: n.cfg.Limits.message(), Owners: n.owners, Reads: reads{n.queries, n.runner, passed{n}},
-		Apps: apps{n.control}, Tokens: n.signer, Directory: n.users, Router: n.router, Store: n.store,
+		Apps: apps{n.control}, Tokens: n.signer, Directory: n.users, Router: n.router, Store: n.store, Elsewhere: elsewhere,
 		Leases: n.leases, Rooms: n.rooms, OnJoin: n.cfg.Rooms.onJoin(),
 		NodeNumber: n.number(), Now: time.Now, Logger: n.log, Registerer: n.reg,
 	})

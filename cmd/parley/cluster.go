@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"parley/delivery/directory"
 	links "parley/delivery/rpc"
 	"parley/domain"
 	"parley/ingest/owners"
@@ -100,11 +101,19 @@ func (c *cluster) offer() {
 	c.links = links.New(links.Config{
 		Self: c.self, Dial: c.dial, Settings: links.DefaultSettings(), Logger: n.log, Registerer: n.reg,
 		Parties: map[links.Kind]links.Party{links.Sessions: n.users, links.Leases: n.leases, links.Volatile: n.router},
+		Settle: func(ctx context.Context, d links.Device) error {
+			return n.gateway.Settle(ctx, directory.Key{App: d.App, User: d.User}, d.Incarnation, d.Resource)
+		},
 	})
 	links.Register(c.server, c.links)
 	ingest.Register(c.server, ingest.ServerConfig{
 		Owners: n.owners, Projections: passed{n}, Operator: n.edge.operator.forNodes(), Logger: n.log, Registerer: n.reg,
 	})
+}
+
+// Settle implements gateway.Elsewhere.
+func (c *cluster) Settle(ctx context.Context, node domain.NodeName, k directory.Key, inc domain.Incarnation, r domain.Resource) error {
+	return c.links.Settle(ctx, node, links.Device{App: k.App, User: k.User, Incarnation: inc, Resource: r})
 }
 
 // run keeps the links to the nodes that live, until ctx ends.

@@ -102,6 +102,7 @@ type shard struct {
 	mu     sync.RWMutex
 	users  map[Key]seats
 	remote map[uint64]*remote // by the hash of the key; those of one hash are linked
+	left   []departure        // of other nodes, lately; the oldest first
 }
 
 // seats are the sessions of a user, and what is known of each besides. Neither slice is changed in place.

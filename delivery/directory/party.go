@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -134,8 +135,12 @@ func (d *Directory) dismiss(k Key, from *node, id uint64) (displaced []Session) 
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	was := sh.cut(hash, from, id)
+	if was == nil {
+		return nil
+	}
+	sh.depart(was, time.Now())
 	all := sh.users[k]
-	if was == nil || len(all.seats) == 0 {
+	if len(all.seats) == 0 {
 		return nil
 	}
 	return d.settle(sh, k, hash, was.kind.platform, all.seats[0].limit)
@@ -170,5 +175,6 @@ func (d *Directory) End(n domain.Node) {
 func (d *Directory) Gone(n domain.Node) {
 	if from := d.nodes.forget(n); from != nil {
 		d.sweep(func(r *remote) bool { return r.node == from })
+		d.forgetDepartures(from)
 	}
 }

@@ -59,6 +59,8 @@ type device struct {
 	changes  int                      // in dirty
 	since    time.Time                // of the first change that is not written
 	queued   bool                     // in devices.unsaved
+	awaited  []chan struct{}          // closed when what is in dirty is written
+	aboard   []chan struct{}          // closed when what is flying is
 	leftover []leftover
 }
 
@@ -108,7 +110,7 @@ func (d *device) note(stream domain.StreamID, m mark, now time.Time) (first bool
 func (d *device) due(now time.Time, batch int, interval time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.changes >= batch || d.changes > 0 && (d.sockets == 0 || now.Sub(d.since) >= interval)
+	return d.changes >= batch || d.changes > 0 && (d.sockets == 0 || len(d.awaited) > 0 || now.Sub(d.since) >= interval)
 }
 
 // take takes the unwritten marks as writes. They are flying until landed is called.
@@ -116,6 +118,7 @@ func (d *device) take(dst []table.Write) []table.Write {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flying, d.dirty, d.changes = d.dirty, nil, 0
+	d.aboard, d.awaited = d.awaited, nil
 	for stream, m := range d.flying {
 		dst = cursorWrites(dst, d.key, stream, m)
 	}
@@ -135,8 +138,12 @@ func (d *device) landed(written bool) (clean bool) {
 		}
 		d.dirty = d.flying
 		d.changes = max(d.changes, len(d.dirty))
+		d.awaited, d.aboard = append(d.aboard, d.awaited...), nil
 	}
-	d.flying = nil
+	for _, written := range d.aboard {
+		close(written)
+	}
+	d.flying, d.aboard = nil, nil
 	d.queued = d.changes > 0
 	return !d.queued
 }

@@ -72,6 +72,8 @@ type Tokens interface {
 type Router interface {
 	Positions() map[domain.Partition]domain.Index
 	Volatile(stream domain.StreamID, ev *domain.Event)
+	// Notify hands a Meta to those of some users who view a room.
+	Notify(stream domain.StreamID, users []domain.UserID, meta []byte)
 }
 
 // Config is what a gateway is made of.
@@ -85,6 +87,7 @@ type Config struct {
 	Directory  *directory.Directory
 	Router     Router
 	Store      Store
+	Elsewhere  Elsewhere        // nil: the node is alone
 	Leases     *lease.Leases    // who views which room; its Sink is Rooms
 	Rooms      *room.Rooms      // running while the gateway does
 	OnJoin     int              // newest messages that who joins a room is shown

@@ -20,6 +20,7 @@ type metrics struct {
 	ack      prometheus.Histogram
 	latency  prometheus.Histogram
 	behind   *prometheus.CounterVec
+	settles  *prometheus.CounterVec
 	resent   prometheus.Counter
 
 	framesIn, framesOut                           frameCounters
@@ -76,6 +77,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		ack:      histogram("ack_seconds", "Time from a command's frame to its answer."),
 		latency:  histogram("delivery_seconds", "Time from the decision of an entry to its push on a live queue."),
 		behind:   counter("behind_total", "Queues that fell behind, by reason.", "reason"),
+		settles:  counter("settles_total", "Nodes asked at log-ins to write what the device had acknowledged there, by outcome.", "outcome"),
 		resent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_gateway_unknown_total", Help: "Answers of owners that left a command's outcome unknown, so that it was queued to be submitted again.",
 		}),
@@ -118,6 +120,9 @@ func (m *metrics) known() {
 	}
 	for _, r := range []string{"gap", "window", "not_pulled"} {
 		m.behind.WithLabelValues(r)
+	}
+	for _, outcome := range []string{"settled", "late"} {
+		m.settles.WithLabelValues(outcome)
 	}
 	m.accepted = make(map[string]prometheus.Counter)
 	for _, command := range []string{"SendMessage", "MarkDelivered", "MarkRead", "ReadConversation"} {

@@ -30,6 +30,7 @@ type conversationState struct {
 func (g *Gateway) read(ctx context.Context, s *session) (sessionState, error) {
 	var st sessionState
 	info := &deviceInfo{platform: s.info.Platform, uuid: s.info.DeviceUUID, name: s.info.DeviceName}
+	g.settleElsewhere(ctx, s.device.key)
 	device, err := g.devices.load(ctx, s.device, info)
 	if err != nil {
 		return st, err

@@ -53,6 +53,7 @@ type Config struct {
 	Self       domain.Node
 	Dial       func(node domain.NodeName) (*grpc.ClientConn, error) // the connection that is kept to a node, made with DialOptions
 	Parties    map[Kind]Party
+	Settle     func(context.Context, Device) error // returns when what a device has acknowledged here is stored; nil: nothing ever is to be
 	Settings   Settings
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer

@@ -63,12 +63,12 @@ type node struct {
 }
 
 // start starts a node that reaches others at the addresses that dial answers.
-func start(name domain.NodeName, dial func(domain.NodeName) string, set rpc.Settings, parties map[rpc.Kind]rpc.Party) *node {
+func start(name domain.NodeName, dial func(domain.NodeName) string, set rpc.Settings, parties map[rpc.Kind]rpc.Party, change ...func(*rpc.Config)) *node {
 	n := &node{Node: domain.Node{Name: name, Life: lives.Add(1)}, reg: prometheus.NewRegistry()}
 	var mu sync.Mutex
 	conns := map[domain.NodeName]*grpc.ClientConn{}
 	n.conns = func() []*grpc.ClientConn { mu.Lock(); defer mu.Unlock(); return slices.Collect(maps.Values(conns)) }
-	n.links = rpc.New(rpc.Config{
+	cfg := rpc.Config{
 		Self: n.Node, Parties: parties, Settings: set, Logger: slog.New(slog.DiscardHandler), Registerer: n.reg,
 		Dial: func(to domain.NodeName) (*grpc.ClientConn, error) {
 			mu.Lock()
@@ -79,7 +79,11 @@ func start(name domain.NodeName, dial func(domain.NodeName) string, set rpc.Sett
 			}
 			return conns[to], nil
 		},
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	n.links = rpc.New(cfg)
 	n.server = grpc.NewServer(rpc.ServerOptions()...)
 	rpc.Register(n.server, n.links)
 	l := must(net.Listen("tcp", "127.0.0.1:0"))
