@@ -43,6 +43,7 @@ type rig struct {
 	server   *httptest.Server
 	url      string
 	leaseSet lease.Settings // set them before start
+	cluster  func(*lease.Config)
 	roomSet  room.Settings
 	tls      bool   // set it before start
 	stop     func() // ends the gateway as a node does; may be called before the test ends
@@ -126,9 +127,13 @@ func (r *rig) makeRooms() {
 		Settings: r.roomSet, Owners: shared.owners, Reads: read, NextT: func() domain.T { return r.gateway.NextT() }, Now: time.Now,
 		Registerer: r.registry,
 	}))
-	r.leases = lease.New(lease.Config{
+	c := lease.Config{
 		Store: leaseStore{shared.store, r.app}, Settings: r.leaseSet, Sink: r.rooms, Now: time.Now, Logger: quiet, Registerer: r.registry,
-	})
+	}
+	if r.cluster != nil {
+		r.cluster(&c)
+	}
+	r.leases = lease.New(c)
 	must(0, r.leases.Load(context.Background()))
 }
 
