@@ -41,7 +41,10 @@ func (l *Leases) Attach(app domain.AppID, who domain.UserID, inc domain.Incarnat
 
 // resume lets a device view again, if it may.
 func (le *lease) resume(r domain.Resource, now, since, keep int64) (res Resumed, ok bool) {
-	last := le.lastCut()
+	var last device
+	if le.stays {
+		last = le.lastCut()
+	}
 	le.dropCut(now - keep)
 	switch d := le.known(r, now-keep); {
 	case d != nil:

@@ -116,12 +116,22 @@ func (le *lease) anyone() bool {
 
 // held tells whether this node has a word on the lease.
 func (le *lease) held() bool {
-	return slices.ContainsFunc(le.devices, func(d device) bool { return d.by.mine() })
+	for i := range le.devices {
+		if le.devices[i].by.mine() {
+			return true
+		}
+	}
+	return false
 }
 
 // shared tells whether another node has a word on the lease.
 func (le *lease) shared() bool {
-	return slices.ContainsFunc(le.devices, func(d device) bool { return !d.by.mine() })
+	for i := range le.devices {
+		if !le.devices[i].by.mine() {
+			return true
+		}
+	}
+	return false
 }
 
 // held tells whether this node has a word on any of a user's leases: then it has a row.
@@ -142,14 +152,19 @@ func (le *lease) reckon() {
 
 // live tells whether a device views the room now.
 func (le *lease) live() bool {
-	return slices.ContainsFunc(le.devices, func(d device) bool { return d.cut == 0 })
+	for i := range le.devices {
+		if le.devices[i].cut == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // lastCut returns the device that was cut last; a zero one when there is none.
 func (le *lease) lastCut() (last device) {
-	for _, d := range le.devices {
-		if d.cut > last.cut && d.resource != "" {
-			last = d
+	for i := range le.devices {
+		if d := &le.devices[i]; d.cut > last.cut && d.resource != "" {
+			last = *d
 		}
 	}
 	return last
@@ -162,7 +177,9 @@ func (le *lease) view(r domain.Resource, now int64) {
 	} else if d.cut != 0 {
 		*d = device{resource: r, since: now}
 	}
-	le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.resource == "" && d.by.mine() })
+	if le.own("") != nil {
+		le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.resource == "" && d.by.mine() })
+	}
 	le.idle = 0
 }
 
@@ -217,21 +234,24 @@ func (le *lease) knownBetter(own *device, live bool) bool {
 
 // dropCut forgets devices of this node that were cut before an instant, unless the lease outlasts them, and the oldest of too many.
 func (le *lease) dropCut(before int64) {
-	le.devices = slices.DeleteFunc(le.devices, func(d device) bool {
-		return d.cut != 0 && d.cut <= before && !le.stays && d.by.mine()
-	})
-	for {
-		n, oldest := 0, -1
-		for i, d := range le.devices {
-			if d.cut == 0 || !d.by.mine() {
-				continue
-			}
-			if n++; oldest < 0 || d.cut < le.devices[oldest].cut {
+	n := 0
+	for i := 0; i < len(le.devices); i++ {
+		switch d := &le.devices[i]; {
+		case d.cut == 0 || !d.by.mine():
+		case d.cut <= before && !le.stays:
+			le.devices = slices.Delete(le.devices, i, i+1)
+			i--
+		default:
+			n++
+		}
+	}
+	for ; n > maxCut; n-- {
+		oldest := -1
+		for i := range le.devices {
+			d := &le.devices[i]
+			if d.cut != 0 && d.by.mine() && (oldest < 0 || d.cut < le.devices[oldest].cut) {
 				oldest = i
 			}
-		}
-		if n <= maxCut {
-			return
 		}
 		le.devices = slices.Delete(le.devices, oldest, oldest+1)
 	}
