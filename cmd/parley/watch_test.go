@@ -154,8 +154,8 @@ func TestRunbooksNameWhatThereIs(t *testing.T) {
 	}
 }
 
-// What docker-compose.yml and the image set are settings, and together they are all that a server needs.
-func TestComposeSetsSettings(t *testing.T) {
+// What docker-compose.yml and the image set are settings, and together they are all that a node needs; no two nodes have one name.
+func TestConfigOfCompose(t *testing.T) {
 	b, err := os.ReadFile("../../docker-compose.yml")
 	require.NoError(t, err)
 	var file struct {
@@ -164,25 +164,41 @@ func TestComposeSetsSettings(t *testing.T) {
 		} `yaml:"services"`
 	}
 	require.NoError(t, yaml.Unmarshal(b, &file))
-	for name, value := range file.Services["parley"].Environment {
-		if strings.HasPrefix(value, "${"+name+":?") {
-			value = randomHex(minKey)
-		}
-		t.Setenv(name, value)
-	}
 	image, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
-	for _, m := range regexp.MustCompile(`(PARLEY_\w+)=(\S+)`).FindAllStringSubmatch(string(image), -1) {
-		t.Setenv(m[1], m[2])
-	}
-	require.Equal(t, "/data", os.Getenv("PARLEY_DATA"))
-	t.Setenv("PARLEY_DATA", t.TempDir())
-	for key, want := range map[string]any{
-		"listen": "0.0.0.0:8080", "admin": "0.0.0.0:9090", "storage.log": engineKafka, "storage.tables": engineCassandra,
-		"kafka.brokers": []any{"kafka-1:9092", "kafka-2:9092", "kafka-3:9092"}, "kafka.replicas": 3, "cassandra.hosts": []any{"cassandra"},
-		"cassandra.replicas": 1, "dev": false,
-	} {
-		require.Equal(t, want, inForce(t, key), key)
+	for _, service := range []string{"migrate", "parley-1", "parley-2", "parley-3"} {
+		t.Run(service, func(t *testing.T) {
+			for name, value := range file.Services[service].Environment {
+				if strings.HasPrefix(value, "${"+name+":?") {
+					value = randomHex(minKey)
+				}
+				t.Setenv(name, value)
+			}
+			for _, m := range regexp.MustCompile(`(PARLEY_\w+)=(\S+)`).FindAllStringSubmatch(string(image), -1) {
+				t.Setenv(m[1], m[2])
+			}
+			require.Equal(t, "/data", os.Getenv("PARLEY_DATA"))
+			t.Setenv("PARLEY_DATA", t.TempDir())
+			want := map[string]any{
+				"listen": "0.0.0.0:8080", "admin": "0.0.0.0:9090", "storage.log": engineKafka, "storage.tables": engineCassandra,
+				"kafka.brokers": []any{"kafka-1:9092", "kafka-2:9092", "kafka-3:9092"}, "kafka.replicas": 3, "cassandra.hosts": []any{"cassandra"},
+				"cassandra.replicas": 1, "dev": false,
+			}
+			if service != "migrate" {
+				want["cluster.node"] = service
+				want["cluster.gossip"], want["cluster.advertise_gossip"] = "0.0.0.0:7946", service+":7946"
+				want["cluster.rpc"], want["cluster.advertise_rpc"] = "0.0.0.0:7947", service+":7947"
+				want["cluster.join"] = []any{"parley-1:7946", "parley-2:7946", "parley-3:7946"}
+			}
+			for key, value := range want {
+				require.Equal(t, value, inForce(t, key), key)
+			}
+			if service != "migrate" {
+				t.Setenv("PARLEY_CLUSTER_KEY", "")
+				_, err := printedConfig(t)
+				require.ErrorContains(t, err, "cluster.key or cluster.key_file must be set")
+			}
+		})
 	}
 }
 

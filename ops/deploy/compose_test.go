@@ -4,11 +4,13 @@ import (
 	"context"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -20,7 +22,10 @@ const root = "../.."
 var tree = os.DirFS(root)
 
 // secrets are what docker-compose.yml must be given.
-var secrets = []string{"PARLEY_ADMIN_KEY", "PARLEY_TOKEN_KEY", "GRAFANA_ADMIN_PASSWORD", "KAFKA_CLUSTER_ID"}
+var secrets = []string{"PARLEY_ADMIN_KEY", "PARLEY_TOKEN_KEY", "PARLEY_CLUSTER_KEY", "GRAFANA_ADMIN_PASSWORD", "KAFKA_CLUSTER_ID"}
+
+// nodes are parley's.
+var nodes = []string{"parley-1", "parley-2", "parley-3"}
 
 // given sets every variable to a value that stands nowhere in the file.
 func given() []string {
@@ -49,7 +54,7 @@ func loaded(t *testing.T) *types.Project {
 
 func TestComposeServices(t *testing.T) {
 	p := loaded(t)
-	require.Equal(t, []string{"cassandra", "grafana", "kafka-1", "kafka-2", "kafka-3", "migrate", "parley", "prometheus"}, slices.Sorted(maps.Keys(p.Services)))
+	require.Equal(t, []string{"cassandra", "grafana", "kafka-1", "kafka-2", "kafka-3", "migrate", "parley-1", "parley-2", "parley-3", "prometheus"}, slices.Sorted(maps.Keys(p.Services)))
 	for name, s := range p.Services {
 		if name == "migrate" { // runs to its end
 			require.Equal(t, "on-failure:5", s.Restart)
@@ -63,18 +68,57 @@ func TestComposeServices(t *testing.T) {
 	for _, broker := range []string{"kafka-1", "kafka-2", "kafka-3", "cassandra"} {
 		require.Equal(t, types.ServiceConditionHealthy, p.Services["migrate"].DependsOn[broker].Condition)
 	}
-	require.Equal(t, types.ServiceConditionCompletedSuccessfully, p.Services["parley"].DependsOn["migrate"].Condition)
-	require.Equal(t, p.Services["migrate"].Image, p.Services["parley"].Image)
-	require.Equal(t, p.Services["migrate"].Environment, p.Services["parley"].Environment)
+	for _, node := range nodes {
+		require.Equal(t, types.ServiceConditionCompletedSuccessfully, p.Services[node].DependsOn["migrate"].Condition)
+		require.Equal(t, p.Services["migrate"].Image, p.Services[node].Image)
+		require.Greater(t, time.Duration(*p.Services[node].StopGracePeriod), 10*time.Second, "%s is killed before it has drained", node)
+		for name, value := range p.Services["migrate"].Environment {
+			require.Equal(t, value, p.Services[node].Environment[name], "%s: %s", node, name)
+		}
+	}
+}
+
+// The three nodes are one cluster: each has a name and addresses of its own, by which the others find it, and they share the key.
+func TestComposeNodes(t *testing.T) {
+	p := loaded(t)
+	for _, node := range nodes {
+		env := p.Services[node].Environment
+		value := func(name string) string {
+			require.NotNil(t, env["PARLEY_CLUSTER_"+name], "%s: %s", node, name)
+			return *env["PARLEY_CLUSTER_"+name]
+		}
+		require.Equal(t, node, value("NODE"))
+		require.Equal(t, "given-for-PARLEY_CLUSTER_KEY", value("KEY"))
+		require.Equal(t, node+":"+port(t, value("GOSSIP")), value("ADVERTISE_GOSSIP"))
+		require.Equal(t, node+":"+port(t, value("RPC")), value("ADVERTISE_RPC"))
+		require.NotEqual(t, value("GOSSIP"), value("RPC"))
+		require.Equal(t, node, p.Services[node].Volumes[0].Source)
+		require.Contains(t, p.Services[node].Networks, "front")
+		require.Contains(t, p.Services[node].Networks, "storage")
+		for _, other := range nodes {
+			require.Contains(t, strings.Split(value("JOIN"), ","), *p.Services[other].Environment["PARLEY_CLUSTER_ADVERTISE_GOSSIP"], node)
+		}
+		require.Contains(t, text(t, "ops/prometheus/prometheus.yml"), node+":"+port(t, *env["PARLEY_ADMIN"]), "Prometheus does not ask %s", node)
+	}
+}
+
+func port(t *testing.T, address string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	return port
 }
 
 func TestComposePublishesOnLoopbackOnly(t *testing.T) {
 	p := loaded(t)
+	published := map[string]string{}
 	for name, s := range p.Services {
 		for _, port := range s.Ports {
 			require.Equal(t, "127.0.0.1", port.HostIP, "%s publishes %s", name, port.Published)
+			require.Empty(t, published[port.Published], "%s publishes %s, too", name, port.Published)
+			published[port.Published] = name
 		}
-		if name != "parley" {
+		if !slices.Contains(nodes, name) {
 			_, front := s.Networks["front"]
 			_, storage := s.Networks["storage"]
 			require.NotEqual(t, front, storage, "%s is in the network without passwords and in another one", name)
@@ -168,7 +212,7 @@ func TestComposeBrokers(t *testing.T) {
 		require.Equal(t, id, *env["KAFKA_NODE_ID"])
 		require.Equal(t, "PLAINTEXT://"+broker+":9092", *env["KAFKA_ADVERTISED_LISTENERS"])
 		require.Contains(t, strings.Split(*env["KAFKA_CONTROLLER_QUORUM_VOTERS"], ","), id+"@"+broker+":9093")
-		require.Contains(t, strings.Split(*p.Services["parley"].Environment["PARLEY_KAFKA_BROKERS"], ","), broker+":9092")
+		require.Contains(t, strings.Split(*p.Services["parley-1"].Environment["PARLEY_KAFKA_BROKERS"], ","), broker+":9092")
 		require.Equal(t, broker, p.Services[broker].Volumes[0].Source)
 	}
 }
