@@ -1,9 +1,12 @@
 package projections_test
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"parley/domain"
@@ -127,5 +130,48 @@ func TestHistoryLooksAtABoundedNumberOfEntries(t *testing.T) {
 	events, err := q.Entries(t.Context(), stream, 1990, 2010, 100, 1<<20) // across buckets
 	if err != nil || len(events) != 21 || events[20].Seq != 2010 {
 		t.Errorf("entries across buckets: %d, %v", len(events), err)
+	}
+}
+
+// late is a feed that has nothing at first, as one has that follows from afar.
+type late struct {
+	queries.Feeds
+	from time.Time
+}
+
+func (l late) Recent(stream domain.StreamID, from, to domain.Seq) []domain.Event {
+	if time.Now().Before(l.from) {
+		return nil
+	}
+	return l.Feeds.Recent(stream, from, to)
+}
+
+// The last entry that is asked for was acknowledged: a page waits for it a moment, and then does without.
+func TestHistoryWaitsForWhatIsOnItsWay(t *testing.T) {
+	h := open(t)
+	stream := domain.DirectStream("org#app", "ann", "bob")
+	said := func(seq domain.Seq) domain.Event {
+		return domain.Event{Seq: seq, T: domain.T(seq) << 12, Body: conversation.MessageSent{From: "ann", To: "bob", Kind: message.Text, History: true, Body: []byte{8, 1}}}
+	}
+	all := []domain.Event{said(1), said(2)}
+	feed := queries.FeedsFunc(func(_ domain.StreamID, from, to domain.Seq) []domain.Event {
+		return all[min(int(from)-1, len(all)):min(int(to), len(all))]
+	})
+	for _, backward := range []bool{false, true} {
+		hq := queries.HistoryQuery{Stream: stream, User: "bob", From: 1, Until: 2, Backward: backward, Limit: 10}
+		q := queries.New(h.store, late{feed, time.Now().Add(30 * time.Millisecond)}, fixed{})
+		page, err := q.History(t.Context(), hq)
+		require.NoError(t, err)
+		require.Len(t, page.Events, 2)
+		hq.Until = 3
+		begin := time.Now()
+		page, err = queries.New(h.store, feed, fixed{}).History(t.Context(), hq)
+		require.NoError(t, err)
+		require.Len(t, page.Events, 2)
+		require.Greater(t, time.Since(begin), 200*time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = queries.New(h.store, feed, fixed{}).History(ctx, hq)
+		require.ErrorIs(t, err, context.Canceled)
 	}
 }

@@ -73,6 +73,17 @@ func (r reads) History(ctx context.Context, q rest.HistoryQuery) (rest.HistoryPa
 	return rest.HistoryPage(page), err
 }
 
+// Recallable implements gateway.Reads and rest.Messages. What was acknowledged on another node a moment ago is waited for.
+func (r reads) Recallable(
+	ctx context.Context, near domain.StreamID, id domain.MessageID,
+) (domain.StreamID, conversation.Recallable, error) {
+	stream, target, err := r.Queries.Recallable(ctx, near, id)
+	if domain.CodeOf(err) != domain.NotFound || near == "" || !r.passed.arrived(ctx, near) {
+		return stream, target, err
+	}
+	return r.Queries.Recallable(ctx, near, id)
+}
+
 // Users implements rest.Reads.
 func (r reads) Users(ctx context.Context, app domain.AppID, cursor string, limit int) ([]rest.Profile, string, error) {
 	page, next, err := r.Queries.Users(ctx, app, cursor, limit)

@@ -17,6 +17,7 @@ import (
 	"parley/delivery/directory"
 	links "parley/delivery/rpc"
 	"parley/domain"
+	"parley/domain/conversation"
 	"parley/ingest/owners"
 	"parley/ingest/owners/ring"
 	ingest "parley/ingest/rpc"
@@ -333,6 +334,45 @@ func (w passed) elsewhere(ctx context.Context, positions map[domain.Partition]do
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// How long is waited for what another node has acknowledged to be readable here, and between looks.
+const (
+	arriveLimit = 500 * time.Millisecond
+	arrivePause = 5 * time.Millisecond
+)
+
+// arrived waits until all is readable here that the owner of a stream has acknowledged until now. It answers false where the
+// owner is, where it always is, and when it is not in time.
+func (w passed) arrived(ctx context.Context, stream domain.StreamID) bool {
+	p, ok := w.owners.Partition(stream)
+	if w.cluster == nil || !ok {
+		return false
+	}
+	if here, _ := w.owners.Here(p); here {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, arriveLimit)
+	defer cancel()
+	rows, err := w.owners.Heads(ctx, []domain.StreamID{stream})
+	if err != nil {
+		return false
+	}
+	head := conversation.HeadOf(rows[0])
+	if head == nil || head.Seq == 0 {
+		return false
+	}
+	for {
+		entries, err := w.queries.Entries(ctx, stream, head.Seq, head.Seq, 1, 1)
+		if err == nil && len(entries) > 0 {
+			return true // if only since a moment ago
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(arrivePause):
+		}
+	}
 }
 
 // WaitHere implements ingest.Projections.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"parley/domain"
 	"parley/domain/conversation"
@@ -66,6 +67,7 @@ type history struct {
 	found  []domain.Event // up to Limit+1: one more says that this page is not the last
 	looked line           // the last looked at
 	done   bool           // nothing can follow
+	waited int            // for what is on its way
 }
 
 // bound turns cursor and time range into seqs. T grows with seq in a stream.
@@ -145,7 +147,7 @@ func (h *history) walk(ctx context.Context) error {
 		if h.Backward {
 			from, to = h.hi-n+1, h.hi
 		}
-		lines, err := h.q.lines(ctx, h.Stream, from, to)
+		lines, err := h.lines(ctx, from, to)
 		if err != nil {
 			return err
 		}
@@ -165,6 +167,29 @@ func (h *history) walk(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// What is on its way is waited for so often, at first for so long, then each time twice as long: 0.3 s in all.
+const (
+	historyWaits = 6
+	historyWait  = 5 * time.Millisecond
+)
+
+// lines returns the entries from..to up to the first that is missing. The last entry that is asked for has been acknowledged: when it is missing
+// it is on its way to a node that follows the partition from afar, whose client may have been told of it before.
+func (h *history) lines(ctx context.Context, from, to domain.Seq) ([]line, error) {
+	for {
+		lines, err := h.q.lines(ctx, h.Stream, from, to)
+		if err != nil || to != h.Until || domain.Seq(len(lines)) > to-from || h.waited == historyWaits {
+			return lines, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(historyWait << h.waited):
+			h.waited++
+		}
+	}
 }
 
 // take adds what the user may see; full says that the page has more than enough.
