@@ -189,3 +189,22 @@ func TestJoinRate(t *testing.T) {
 		t.Errorf("%d joins took %s", len(joins), took)
 	}
 }
+
+// BenchmarkHear: a replica hears of 10,000 viewers, by a snapshot.
+func BenchmarkHear(b *testing.B) {
+	tell := New(Config{Store: discard{}, Settings: DefaultSettings(), Self: domain.Node{Name: "a", Life: 1}, Tell: func([]byte) {}})
+	for _, j := range crowd(10_000, func(int) string { return "1" }) {
+		_, _, _ = tell.Join(j)
+	}
+	b.ReportAllocs()
+	for range b.N {
+		hear := New(Config{Store: discard{}, Settings: DefaultSettings(), Self: domain.Node{Name: "b", Life: 1}, Tell: func([]byte) {}})
+		hear.Begin(tell.self)
+		tell.Snapshot(func(fact []byte) {
+			if err := hear.Apply(tell.self, fact); err != nil {
+				b.Fatal(err)
+			}
+		})
+		hear.End(tell.self)
+	}
+}

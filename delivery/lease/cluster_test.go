@@ -439,14 +439,20 @@ func (c *cluster) allow(*rapid.T) {
 	c.log = append(c.log, func(m *member) { m.SetStays(room, who, on) })
 }
 
-func (c *cluster) transfer(*rapid.T) {
-	who, room := c.user(), c.room()
-	for _, m := range c.nodes { // no node is two owners behind: that would be mended with the next one only
+// readOwners lets all nodes read who owns a room. No node is two owners behind, nor behind one that starts: what that heard from it would be
+// mended with the next owner only, since what nodes say of owners has no order over nodes.
+func (c *cluster) readOwners(room Room) {
+	for _, m := range c.nodes {
 		for m != nil && m.log < c.transferred[room] {
 			m.log++
 			c.log[m.log-1](m)
 		}
 	}
+}
+
+func (c *cluster) transfer(*rapid.T) {
+	who, room := c.user(), c.room()
+	c.readOwners(room)
 	c.entries = append(c.entries, logged{room: room, who: who, owner: true})
 	c.transferred[room] = len(c.log) + 1
 	c.log = append(c.log, func(m *member) { m.SetOwner(room, who) })
@@ -518,6 +524,9 @@ func (c *cluster) suspect(rt *rapid.T) {
 }
 
 func (c *cluster) revive(rt *rapid.T) {
+	for _, room := range clusterRooms {
+		c.readOwners(room)
+	}
 	for i := range c.nodes {
 		if c.nodes[i] == nil {
 			c.boot(i)
@@ -539,6 +548,9 @@ func (c *cluster) time(rt *rapid.T) {
 
 // settle mends everything, and lets all be heard.
 func (c *cluster) settle() {
+	for _, room := range clusterRooms {
+		c.readOwners(room)
+	}
 	for i := range c.nodes {
 		if c.nodes[i] == nil {
 			c.boot(i)

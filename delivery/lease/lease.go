@@ -10,7 +10,16 @@
 //   - Rows are written in the order of their write timestamps, which only grow: a late write never brings back a lease that has ended.
 //   - After a kill leases are as they were at most WriteEvery (and a write) before; whoever viewed then does so until the last heartbeat + Keep.
 //
-// Locks: a user's bucket first (or endedMu), then the room; the table of rooms last. A bucket guards its users and all that is in their leases, a room
+// With several nodes each has a replica of all leases (Config.Tell; without it nothing of this runs). What must hold then:
+//
+//   - Each device in a lease is the word of one node (tell.go). Nobody else changes it, but may ask for its end. So all who have heard all know
+//     the same, in whatever order it came; links that break begin with a snapshot.
+//   - A node writes rows of what it says itself, under its own number. What a dead node said is taken over by one that lives, a bucket at a time,
+//     before its rows are declared void (takeover.go, void.go).
+//   - Leases run out where they are said, by the clock that cut them. Clocks that differ by seconds move nothing but what is shown again.
+//   - What others say is never refused: bounds are judged where somebody joins.
+//
+// Locks: peers first; a user's bucket (or endedMu), then the room; the table of rooms, asks and recent last. A bucket guards its users and all that is in their leases, a room
 // its set of viewers, its owner and what its Sink is to be told.
 package lease
 
