@@ -13,7 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/grpc"
 
+	links "parley/delivery/rpc"
+	"parley/domain"
+	"parley/ingest/owners/ring"
+	ingest "parley/ingest/rpc"
 	"parley/ops/deploy"
 	"parley/storage/cassandra"
 	"parley/storage/kafka"
@@ -120,7 +125,7 @@ func TestAlertsAndDashboardsNameWhatThereIs(t *testing.T) {
 
 var (
 	metricInText  = regexp.MustCompile(`\b(?:parley|process|go)_[a-z0-9_]+`)
-	settingInText = regexp.MustCompile(`\b(?:gateway|rooms|rest|limits|partitions|storage|kafka|cassandra)\.[a-z_]+\b`)
+	settingInText = regexp.MustCompile(`\b(?:gateway|rooms|rest|limits|partitions|storage|kafka|cassandra|cluster)\.[a-z_]+\b`)
 	commandInText = regexp.MustCompile("`parley ([a-z]+)|: parley ([a-z]+)")
 )
 
@@ -131,7 +136,7 @@ func TestRunbooksNameWhatThereIs(t *testing.T) {
 	tree := c.tree()
 	files, err := filepath.Glob("../../ops/runbooks/*.md")
 	require.NoError(t, err)
-	require.Len(t, files, 7)
+	require.Len(t, files, 9)
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -213,10 +218,31 @@ func everySeries(t *testing.T) map[string]*series {
 	require.Error(t, err)
 	_, err = cassandra.Open(ctx, cassandra.Options{Hosts: []string{"127.0.0.1:1"}, Keyspace: "parley", Tables: tables(), Metrics: n.reg})
 	require.Error(t, err)
+	withOthers(t, n)
 	all := seriesOf(t, n.reg)
 	require.NoError(t, n.close())
 	require.True(t, slices.Contains(all["parley_gateway_closes_total"].values["reason"], "slow_consumer"))
 	require.NotNil(t, all["parley_kafka_append_errors_total"])
 	require.NotNil(t, all["parley_cassandra_statement_seconds"])
+	require.Contains(t, all["parley_ring_members"].values["state"], "draining")
 	return all
+}
+
+// withOthers registers what a node has besides that is one of several.
+func withOthers(t *testing.T, n *node) {
+	t.Helper()
+	nobody := func(domain.NodeName) (*grpc.ClientConn, error) { return nil, errNoNode }
+	ingest.NewPeers(ingest.PeersConfig{Dial: nobody, Logger: n.log, Registerer: n.reg})
+	ingest.Register(grpc.NewServer(), ingest.ServerConfig{Owners: n.owners, Projections: passed{n}, Operator: n.edge.operator.forNodes(), Logger: n.log, Registerer: n.reg})
+	self := domain.Node{Name: "a", Life: 1}
+	links.New(links.Config{
+		Self: self, Dial: nobody, Settings: links.DefaultSettings(), Logger: n.log, Registerer: n.reg,
+		Parties: map[links.Kind]links.Party{links.Sessions: n.users, links.Leases: n.leases, links.Volatile: n.router},
+	})
+	r, err := ring.Start(ring.Config{
+		Node: self, Number: domain.FirstNode, Listen: "127.0.0.1:0", RPC: "127.0.0.1:1", Key: make([]byte, 32),
+		Partitions: n.slots.Partitions(), Logger: n.log, Registerer: n.reg,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.Leave(context.Background())) }) // it takes its metrics away
 }

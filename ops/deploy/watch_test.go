@@ -84,7 +84,7 @@ func TestMissing(t *testing.T) {
 func TestDashboards(t *testing.T) {
 	dashboards, err := Dashboards(tree)
 	require.NoError(t, err)
-	require.Len(t, dashboards, 5)
+	require.Len(t, dashboards, 6)
 	uids := map[string]bool{}
 	for _, d := range dashboards {
 		require.NotEmpty(t, d.Title, d.File)
