@@ -147,11 +147,10 @@ func (c *cluster) run(ctx context.Context) error {
 func (c *cluster) serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, c.server.Stop)
 	defer stop()
-	err := c.server.Serve(c.listener)
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // it was stopped
+	if err := c.server.Serve(c.listener); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil // it was stopped
 }
 
 var errNoNode = errors.New("there is no such node now")

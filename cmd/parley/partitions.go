@@ -18,17 +18,20 @@ import (
 // two nodes, changes nothing: their writes are idempotent.
 const lookEvery = 50 * time.Millisecond
 
-// until returns when cond is true or ctx ends.
-func until(ctx context.Context, cond func() bool) {
+// until returns true when cond is true, false when ctx ends before.
+func until(ctx context.Context, cond func() bool) bool {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for !cond() {
+	for ctx.Err() == nil {
+		if cond() {
+			return true
+		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-tick.C:
 		}
 	}
+	return false
 }
 
 // while runs f, and ends it when cond is no longer true. It returns f's error, unless f was ended.
@@ -41,11 +44,10 @@ func while(ctx context.Context, cond func() bool, f func(context.Context) error)
 		until(ctx, func() bool { return !cond() })
 		end()
 	})
-	err := f(ctx)
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // it was ended
+	if err := f(ctx); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil // it was ended
 }
 
 // whenHere runs f while the shard of a partition runs on this node, again and again until ctx ends or f fails.
@@ -54,30 +56,24 @@ func (n *node) whenHere(ctx context.Context, p domain.Partition, f func(context.
 		return f(ctx)
 	}
 	here := func() bool { here, _ := n.owners.Here(p); return here }
-	for {
-		until(ctx, here)
-		if ctx.Err() != nil {
-			return nil
-		}
+	for until(ctx, here) {
 		if err := while(ctx, here, f); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // follow fills a partition's feed from the log while another node owns the partition.
 func (n *node) follow(ctx context.Context, p domain.Partition, from fence.Reader) error {
 	owned := func() bool { _, owns := n.owners.Here(p); return owns }
 	elsewhere := func() bool { return !owned() }
-	for {
-		until(ctx, elsewhere)
-		if ctx.Err() != nil {
-			return nil
-		}
+	for until(ctx, elsewhere) {
 		if err := while(ctx, elsewhere, func(ctx context.Context) error { return n.feeds[p].Follow(ctx, from) }); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // startPartitions starts what belongs to partitions, besides their shards and routers.

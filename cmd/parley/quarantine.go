@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -41,7 +42,7 @@ func (o *operator) listQuarantine(ctx context.Context, r *http.Request) (any, er
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, elsewhere...)
+		out = slices.Concat(out, elsewhere)
 	}
 	return heldList{out, runner.MaxWaiting}, nil
 }

@@ -21,6 +21,7 @@ type local struct{ *rig }
 func (l local) Ended(room lease.Room, app domain.AppID, u domain.UserID) {
 	l.gateway.Ended(room, app, u)
 }
+
 func (l local) Added(room lease.Room, app domain.AppID, u domain.UserID, inc domain.Incarnation) {
 	l.gateway.Added(room, app, u, inc)
 }
@@ -28,7 +29,7 @@ func (l local) Added(room lease.Room, app domain.AppID, u domain.UserID, inc dom
 // newNodes starts two nodes for one app, whose leases tell one another.
 func newNodes(t *testing.T) (a, b *rig) {
 	t.Helper()
-	a, b = newRig(t), nil
+	a = newRig(t)
 	a.stop()
 	b = &rig{t: t, app: a.app, leaseSet: lease.DefaultSettings(), roomSet: room.DefaultSettings()}
 	nodes := []*rig{a, b}

@@ -105,8 +105,8 @@ func (l *Leases) scanSome(i int, b *bucket, some []*user, f func(int, *bucket, *
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, u := range some {
-		for n := len(u.leases) - 1; n >= 0; n-- {
-			if r := f(i, b, u.leases[n]); r != nil {
+		for _, le := range slices.Backward(u.leases) {
+			if r := f(i, b, le); r != nil {
 				news = append(news, r)
 			}
 		}

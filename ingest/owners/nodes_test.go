@@ -143,7 +143,7 @@ func newFleet(t *testing.T, n int) *fleet {
 	slots, err := c.EnsureSlotMap(t.Context(), 3, 1)
 	require.NoError(t, err)
 	f := &fleet{t: t}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	var runs, links sync.WaitGroup
 	for i := range n {
 		m := &member{

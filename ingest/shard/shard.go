@@ -123,7 +123,7 @@ func (s *Shard) Take(req domain.Request) (taken bool) {
 		p.deadline = p.at.Add(s.set.Deadline)
 	}
 	err := s.mail.put(p)
-	if err == errStopping { //nolint:errorlint // the mailbox's own refusals are these very values
+	if err == errStopping {
 		return false
 	}
 	if err != nil {

@@ -91,8 +91,15 @@ func (p *process) sample(ctx context.Context) (s sample, err error) {
 func (s *sample) add(o *sample) {
 	s.cpu, s.login = s.cpu+o.cpu, s.login+o.login
 	for _, f := range []struct{ to, from *int64 }{
-		{&s.rss, &o.rss}, {&s.inUse, &o.inUse}, {&s.allocs, &o.allocs}, {&s.tail, &o.tail}, {&s.lag, &o.lag}, {&s.shed, &o.shed},
-		{&s.goroutines, &o.goroutines}, {&s.files, &o.files}, {&s.logins, &o.logins},
+		{&s.rss, &o.rss},
+		{&s.inUse, &o.inUse},
+		{&s.allocs, &o.allocs},
+		{&s.tail, &o.tail},
+		{&s.lag, &o.lag},
+		{&s.shed, &o.shed},
+		{&s.goroutines, &o.goroutines},
+		{&s.files, &o.files},
+		{&s.logins, &o.logins},
 	} {
 		*f.to += *f.from
 	}

@@ -66,8 +66,10 @@ func kafkaNode(ctx context.Context, dir, java, libs string, i, n, port int, sec 
 	}
 	classes := filepath.Join(libs, "*")
 	if _, err := os.Stat(filepath.Join(at, "data", "meta.properties")); err != nil {
-		args := []string{"-Xmx128m", "-Dlog4j2.configurationFile=" + logging, "-cp", classes, "kafka.tools.StorageTool", "format",
-			"-t", kafkaID, "-c", properties}
+		args := []string{
+			"-Xmx128m", "-Dlog4j2.configurationFile=" + logging, "-cp", classes, "kafka.tools.StorageTool", "format",
+			"-t", kafkaID, "-c", properties,
+		}
 		format := exec.CommandContext(ctx, java, append(args, accounts...)...)
 		if out, err := format.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("format the data of broker %d: %w\n%s", i+1, err, out)

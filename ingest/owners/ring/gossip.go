@@ -23,7 +23,7 @@ func (r *Ring) listen(ctx context.Context) error {
 	if host == "" {
 		host = net.IPv4zero.String()
 	}
-	bind, err := resolve(ctx, host)
+	bind, err := resolve(ctx, host, "ip")
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (r *Ring) gossipConfig(ctx context.Context, bind string, port int) (*member
 	c.BindAddr, c.BindPort, c.AdvertisePort = bind, port, port
 	if r.cfg.Advertise != "" {
 		host, told, _ := splitHostPort(r.cfg.Advertise)
-		ip, err := resolve(ctx, host)
+		ip, err := resolve(ctx, host, family(bind))
 		if err != nil {
 			return nil, err
 		}
@@ -112,18 +112,26 @@ func open(bind string, port int, logger *log.Logger) (*memberlist.NetTransport, 
 
 const resolveWait = 2 * time.Second
 
-// resolve returns an IP of a host.
-func resolve(ctx context.Context, host string) (string, error) {
+// resolve returns an IP of a host, of the family of addresses that network names: ip, ip4 or ip6.
+func resolve(ctx context.Context, host, network string) (string, error) {
 	if net.ParseIP(host) != nil {
 		return host, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveWait)
 	defer cancel()
-	ips, err := net.DefaultResolver.LookupHost(ctx, host)
+	ips, err := net.DefaultResolver.LookupIP(ctx, network, host)
 	if err != nil {
 		return "", fmt.Errorf("resolve: %w", err)
 	}
-	return ips[0], nil
+	return ips[0].String(), nil
+}
+
+// family is that of the addresses at which who listens at bind can be reached: 0.0.0.0 is not reached by IPv6.
+func family(bind string) string {
+	if ip := net.ParseIP(bind); ip.To4() != nil {
+		return "ip4"
+	}
+	return "ip"
 }
 
 // tell passes on what is new about this node, until ctx ends.
@@ -199,10 +207,10 @@ func (listener) NotifyAlive(n *memberlist.Node) error {
 }
 
 // NotifyJoin implements memberlist.EventDelegate.
-func (l listener) NotifyJoin(n *memberlist.Node) { l.see(n, "a node is there") }
+func (l listener) NotifyJoin(n *memberlist.Node) { l.see(n, "there") }
 
 // NotifyUpdate implements memberlist.EventDelegate.
-func (l listener) NotifyUpdate(n *memberlist.Node) { l.see(n, "a node tells news") }
+func (l listener) NotifyUpdate(n *memberlist.Node) { l.see(n, "changed") }
 
 func (l listener) see(n *memberlist.Node, what string) {
 	r := l.r
@@ -216,7 +224,7 @@ func (l listener) see(n *memberlist.Node, what string) {
 		r.there[m.Name] = address
 		return b.set(m)
 	}) {
-		r.log.Info(what, "node", m.Name, "life", m.Life, "state", m.State.String(), "address", address)
+		r.log.Info("a node tells of itself", "news", what, "node", m.Name, "life", m.Life, "state", m.State.String(), "address", address)
 	}
 }
 

@@ -104,7 +104,7 @@ func address(ctx context.Context, a string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	ip, err := resolve(ctx, host)
+	ip, err := resolve(ctx, host, "ip")
 	if err != nil {
 		return "", false
 	}

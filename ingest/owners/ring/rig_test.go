@@ -37,7 +37,7 @@ func start(t *testing.T, cfg Config) *Ring {
 	t.Helper()
 	r, err := Start(cfg)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = r.Leave(context.Background()) })
+	t.Cleanup(func() { _ = r.Leave(context.WithoutCancel(t.Context())) })
 	return r
 }
 

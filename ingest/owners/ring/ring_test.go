@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func TestNodesFindEachOther(t *testing.T) {
 // TestDeathIsKnown kills a node. That it is known within about 2 s is the point. Another process may have the machine's processors for a while:
 // one time of three must do.
 func TestDeathIsKnown(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{2, 3, 5} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
@@ -245,6 +247,7 @@ func TestOneWireCut(t *testing.T) {
 
 // TestRestart kills a node and starts it again before the others know that it is dead.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	for name, sameAddress := range map[string]bool{"at the same address": true, "elsewhere": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -401,11 +404,27 @@ func TestPortIsTaken(t *testing.T) {
 func BenchmarkOwner(b *testing.B) {
 	r, err := Start(config("a", 1))
 	require.NoError(b, err)
-	defer func() { _ = r.Leave(context.Background()) }()
+	defer func() { _ = r.Leave(context.WithoutCancel(b.Context())) }()
 	r.Serve()
 	b.ResetTimer()
 	for b.Loop() {
 		r.Owner(17)
 		r.Standing(17)
 	}
+}
+
+// A node may be told to others by the name of its machine, as in a network of containers: its address is looked up when it starts.
+func TestAdvertisedByName(t *testing.T) {
+	a := config("a", 1)
+	a.Listen, a.Advertise, a.Join = "0.0.0.0:0", "localhost:0", nil
+	first := start(t, a)
+	host, port, err := net.SplitHostPort(first.Address())
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1", host, "an address that is listened on")
+	second := start(t, config("b", 1, "localhost:"+port))
+	agree(t, []*Ring{first, second}, Starting, "a", "b")
+	nowhere := config("c", 1)
+	nowhere.Advertise = "no-such-machine.invalid:1"
+	_, err = Start(nowhere)
+	require.ErrorContains(t, err, "no-such-machine.invalid")
 }
