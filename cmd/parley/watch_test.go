@@ -244,5 +244,5 @@ func withOthers(t *testing.T, n *node) {
 		Partitions: n.slots.Partitions(), Logger: n.log, Registerer: n.reg,
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, r.Leave(context.Background())) }) // it takes its metrics away
+	t.Cleanup(func() { require.NoError(t, r.Leave(context.WithoutCancel(t.Context()))) }) // it takes its metrics away
 }

@@ -158,8 +158,8 @@ func TestYieldEnds(t *testing.T) {
 	})
 	t.Run("with time", func(t *testing.T) {
 		b, now := stood(), epoch
-		for _, d := range []time.Duration{3, 6, 12, 24, 30, 30} {
-			d *= time.Second
+		for _, seconds := range []int{3, 6, 12, 24, 30, 30} {
+			d := time.Duration(seconds) * time.Second
 			changed, next := b.pass(now.Add(d - 1))
 			require.False(t, changed)
 			require.Equal(t, now.Add(d), next)

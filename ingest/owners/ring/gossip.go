@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // memberlist takes no other logger
 	"log/slog"
 	"net"
 	"strconv"
