@@ -43,6 +43,7 @@ type plan struct {
 	rate      int // messages a second over all conversations but rooms
 	patience  time.Duration
 	steadfast time.Duration // how long every second user waits instead; 0: no longer
+	stalls    bool          // a node may hold what was sent to it, and do it when it wakes: what its author has given up may then stand anywhere
 	tag       string        // in users' names: loads of one server differ in it; "": crash
 
 	rooms    int // of viewers of the same users: neighbours share half of theirs
@@ -102,7 +103,7 @@ func (l *load) makeUsers(target *bench.Target, names []string, p *plan, seed uin
 	users := make([]*user, len(names))
 	for i, n := range names {
 		users[i] = newUser(target.App, l.wsOf, n, tokens[i], seed+uint64(i))
-		users[i].onAck, users[i].patience = l.onAck, p.patience
+		users[i].onAck, users[i].patience, users[i].stalls = l.onAck, p.patience, p.stalls
 		if p.steadfast > 0 && i%2 == 1 {
 			users[i].patience = p.steadfast
 		}

@@ -58,8 +58,8 @@ func TestFaultsNetwork(t *testing.T) {
 	f.close(t)
 }
 
-// patiently lets every second user wait longer than a fault lasts, instead of connecting anew: it is told, then.
-func patiently(p *plan) { p.steadfast = 2 * time.Minute }
+// patiently lets every second user wait longer than a node stalls, instead of connecting anew: it is told, then.
+func patiently(p *plan) { p.steadfast, p.stalls = 2*time.Minute, true }
 
 // killNodes kills the node that owns most, some times, and starts it again when others have taken over.
 func killNodes(x *trial, times int) {

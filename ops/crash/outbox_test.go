@@ -132,13 +132,14 @@ func (o *outbox) refuse(n int, reason string) {
 	o.drop(n)
 }
 
-// abandon gives up the messages that choose picks of those that were sent and have no answer.
-func (o *outbox) abandon(choose func() bool) {
+// abandon gives up the messages that choose picks of those that were sent and have no answer. Their place is open when they may be done late.
+func (o *outbox) abandon(late bool, choose func() bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue = slices.DeleteFunc(o.queue, func(q *waiting) bool {
 		given := q.session != 0 && choose()
-		o.fates[q.n].abandoned = o.fates[q.n].abandoned || given
+		f := &o.fates[q.n]
+		f.abandoned, f.late = f.abandoned || given, f.late || given && late
 		return given
 	})
 }

@@ -36,6 +36,7 @@ type user struct {
 	away     atomic.Int64 // the longest time without a session, in nanoseconds, since the last look
 	onAck    func()       // called at each positive answer
 	patience time.Duration
+	stalls   bool
 	cut      atomic.Bool // to be cut off at the next look
 
 	mu       sync.Mutex // guards what follows, and the lines' inboxes
@@ -139,7 +140,7 @@ func (u *user) run(ctx context.Context) {
 		}
 		u.judge(err)
 		for _, l := range u.lines {
-			l.out.abandon(func() bool { return dice.IntN(10) == 0 })
+			l.out.abandon(u.stalls, func() bool { return dice.IntN(10) == 0 })
 		}
 		select {
 		case <-ctx.Done():
