@@ -52,6 +52,7 @@ type Owners struct {
 	tenures map[domain.Partition]*tenure
 	order   []domain.Partition
 	routes  *routes
+	handed  prometheus.Histogram // seconds until a partition was handed over
 	budget  *shard.Budget
 }
 
@@ -93,6 +94,7 @@ func New(cfg Config) (*Owners, error) {
 	}
 	o.cfg = cfg.withDefaults(len(o.order))
 	o.budget = shard.NewBudget(o.cfg.TailBytes)
+	o.handed = newHanded(o.cfg.Metrics)
 	for _, p := range o.order {
 		o.tenures[p] = &tenure{o: o, p: p, asks: make(chan chan struct{})}
 	}
@@ -113,6 +115,18 @@ func (o *Owners) openAll() error {
 		}
 	}
 	return nil
+}
+
+// newHanded makes the metric of how long commands wait for a partition that is handed over.
+func newHanded(reg prometheus.Registerer) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "parley_owners_hand_over_seconds", Buckets: prometheus.ExponentialBuckets(1e-3, 2, 14),
+		Help: "From the beginning of a hand-over until the shard had settled and given away what it had not decided.",
+	})
+	if reg != nil {
+		reg.MustRegister(h)
+	}
+	return h
 }
 
 func (c Config) withDefaults(partitions int) Config {

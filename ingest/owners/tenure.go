@@ -145,6 +145,8 @@ func (t *tenure) close() {
 
 // handOver gives what the shard has not decided to whom the ring names, and what came meanwhile behind it.
 func (t *tenure) handOver(s *shard.Shard) {
+	begin := time.Now()
+	defer func() { t.o.handed.Observe(time.Since(begin).Seconds()) }()
 	t.mu.Lock()
 	t.moving = true
 	t.mu.Unlock()
