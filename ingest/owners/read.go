@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/domain"
+	"parley/ingest/shard"
 )
 
 // Heads returns the acknowledged head rows of streams, nil for a stream that has none, in the order of ids. What is not in memory is asked
@@ -57,11 +58,22 @@ func (o *Owners) Warm(id domain.StreamID) (head domain.Row, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	s := t.at.Load()
+	s := o.current(t)
 	if s == nil {
 		return nil, false
 	}
 	return s.Warm(id)
+}
+
+// current returns the shard to read a partition from, nil when it is not here. While the ring names another node, what is here may have been
+// deposed without knowing it yet, and what it knows may be old: the other one holds reads until it owns.
+func (o *Owners) current(t *tenure) *shard.Shard {
+	if o.peers != nil {
+		if node, ok := o.ring.Owner(t.p); ok && node != o.name {
+			return nil
+		}
+	}
+	return t.at.Load()
 }
 
 // ask is what one shard here, or one other node, is asked.
@@ -87,7 +99,7 @@ func (o *Owners) divide(ids []domain.StreamID, out []domain.Row, where func(doma
 		if refused != nil {
 			return nil, refused
 		}
-		if s := t.at.Load(); s != nil {
+		if s := o.current(t); s != nil {
 			if row, warm := s.Warm(id); warm {
 				out[i] = row
 				continue
@@ -112,7 +124,7 @@ func (o *Owners) divide(ids []domain.StreamID, out []domain.Row, where func(doma
 }
 
 func (o *Owners) headsHere(ctx context.Context, a *ask) ([]domain.Row, error) {
-	s := o.tenures[a.partition].at.Load()
+	s := o.current(o.tenures[a.partition])
 	if s == nil {
 		return nil, errMoved
 	}
@@ -156,7 +168,7 @@ func (o *Owners) RowsHere(ctx context.Context, stream domain.StreamID, parts []d
 	if refused != nil {
 		return nil, refused
 	}
-	s := t.at.Load()
+	s := o.current(t)
 	if s == nil {
 		return nil, errMoved
 	}
@@ -188,7 +200,7 @@ func (o *Owners) found(ctx context.Context, read func(context.Context) ([]domain
 
 // whereIs returns the node to ask about a partition, "" for this one.
 func (o *Owners) whereIs(p domain.Partition) domain.NodeName {
-	if o.peers == nil || o.tenures[p].at.Load() != nil {
+	if o.peers == nil {
 		return ""
 	}
 	node, ok := o.ring.Owner(p)
