@@ -3,12 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Trial } from './trial.mjs';
 
 const STEP_MS = 30_000;
+const NODE_MS = 15_000; // more for each further node that a step's own server may have to start
 
 // runStep gives {id, ok, ms, reason}. A step that is late fails; its clean-up runs all the same.
 async function runStep(step, surroundings, verbose) {
   const trial = new Trial(surroundings);
   const started = Date.now();
-  const limit = step.timeout ?? STEP_MS;
+  const limit = (step.timeout ?? STEP_MS) + NODE_MS * (surroundings.binary.nodes - 1);
   let reason;
   const work = Promise.resolve().then(() => step.run(trial));
   work.catch(() => {});
