@@ -41,6 +41,7 @@ type user struct {
 
 	mu       sync.Mutex // guards what follows, and the lines' inboxes
 	seen     []uint64   // the last 100 ids, over all sessions
+	shown    int        // to the app, outside of rooms
 	repeats  int        // left out, because their id was among the last 100
 	hidden   int        // shown again on one connection, which the client left out; only of users who view rooms and do nothing else
 	problems []string
@@ -61,6 +62,7 @@ func (l *line) queue() string { return l.to + "@" + l.domain }
 type arrival struct {
 	id   uint64
 	from name
+	nth  int // of all that this app was shown; 0: not counted
 }
 
 func newUser(app string, ws func() string, who string, token msync.Token, seed uint64) *user {
@@ -283,7 +285,8 @@ func (u *user) onMeta(d client.Delivery) {
 		u.problems = append(u.problems, fmt.Sprintf("%s: entry %d of %q in the queue %s is none of this test", u.name, d.Meta.ID, d.Meta.From.Name, d.Queue.Name))
 		return
 	}
-	l.inbox = append(l.inbox, arrival{id: d.Meta.ID, from: from})
+	u.shown++
+	l.inbox = append(l.inbox, arrival{id: d.Meta.ID, from: from, nth: u.shown})
 }
 
 // line returns the conversation of an entry, nil when its queue is none or another than the text says.

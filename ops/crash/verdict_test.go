@@ -52,7 +52,7 @@ func (v *verdict) judge(sides ...*side) {
 			}
 			got := v.positions(reader.inbox, author.user)
 			for n := range author.fates {
-				v.judgeReceived(author, reader.user, n, stored[n], got[n])
+				v.judgeReceived(author, reader, n, stored[n], got[n])
 				reached[n] += min(len(got[n]), 1)
 			}
 		}
@@ -121,11 +121,11 @@ func (v *verdict) judgeStored(author *side, n int, stored []uint64) {
 }
 
 // judgeReceived compares what an author knows of a message, and history, with what a reader got.
-func (v *verdict) judgeReceived(author *side, reader string, n int, stored, got []uint64) {
-	f, who := &author.fates[n], name{author.user, n}
+func (v *verdict) judgeReceived(author, by *side, n int, stored, got []uint64) {
+	f, who, reader := &author.fates[n], name{author.user, n}, by.user
 	v.received += min(len(got), 1)
 	if len(got) > 1 {
-		v.blamef(&v.doubled, "%v: stored as %v, received by %s as %v, sent %d times", who, stored, reader, got, f.tries)
+		v.blamef(&v.doubled, "%v: stored as %v, received by %s as %v, as the entries %v of all it was shown, sent %d times", who, stored, reader, got, by.places(who), f.tries)
 	}
 	switch {
 	case len(f.ids) > 0:
@@ -138,6 +138,16 @@ func (v *verdict) judgeReceived(author *side, reader string, n int, stored, got 
 	case f.abandoned && !slices.Equal(stored, got):
 		v.blamef(&v.lost, "%v: never answered, stored as %v, received by %s as %v", who, stored, reader, got)
 	}
+}
+
+// places tells when a reader was shown a message, as a number among all it was shown: apps know again what is among the last 100.
+func (s *side) places(of name) (nth []int) {
+	for _, a := range s.inbox {
+		if a.from == of {
+			nth = append(nth, a.nth)
+		}
+	}
+	return nth
 }
 
 // judgeOrder holds history to the order in which the author sent.
