@@ -143,7 +143,8 @@ func (t *tenure) close() {
 	t.at.Store(nil)
 }
 
-// handOver gives what the shard has not decided to whom the ring names, and what came meanwhile behind it.
+// handOver gives what the shard has not decided to whom the ring names, and what came meanwhile behind it. A shard that lost the partition before
+// has left outcomes unknown: then all of it goes back to its senders.
 func (t *tenure) handOver(s *shard.Shard) {
 	begin := time.Now()
 	defer func() { t.o.handed.Observe(time.Since(begin).Seconds()) }()
@@ -157,6 +158,12 @@ func (t *tenure) handOver(s *shard.Shard) {
 	t.at.Store(nil)
 	t.moving = false
 	t.late = append(undecided, t.late...)
+	if s.Uncertain() { // their senders keep them in order, behind what is submitted again
+		for _, req := range t.late {
+			req.Done(domain.Result{Err: errMoved})
+		}
+		t.late = nil
+	}
 	if t.o.ring.Standing(t.p) != fence.NotNamed {
 		return // named again: the next shard takes what waits
 	}

@@ -285,6 +285,9 @@ func (s *Shard) answer(p *pending, r domain.Result) {
 		return
 	}
 	p.answered = true
+	if domain.CodeOf(r.Err) == domain.Unknown {
+		s.uncertain.Store(true)
+	}
 	s.metrics.answered(p, r)
 	p.req.Done(r)
 }

@@ -17,6 +17,10 @@ func (s *Shard) HandOver(elsewhere func(domain.Request)) (settled <-chan struct{
 // Owns tells whether the shard is the partition's owner, as far as it knows.
 func (s *Shard) Owns() bool { return s.serving.Load() }
 
+// Uncertain tells whether the shard has left the outcome of a command unknown. Its sender submits it again: what came after it must not be
+// decided before.
+func (s *Shard) Uncertain() bool { return s.uncertain.Load() }
+
 // dismiss answers what is not decided, or gives it to whoever takes it over.
 func (s *Shard) dismiss() {
 	if s.elsewhere == nil {

@@ -106,7 +106,9 @@ func (s *Shard) logFailed(call string, was *error, err error) {
 func (s *Shard) appendWorks() {
 	if s.appendErr != nil {
 		s.log.Info("log takes appends again")
-		s.appendErr = nil
+	}
+	if s.appendErr != nil || s.readErr != nil { // an owner may have no reason to read again for long
+		s.appendErr, s.readErr = nil, nil
 		s.setReady()
 	}
 }

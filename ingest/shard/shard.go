@@ -24,6 +24,7 @@ type Shard struct {
 	at      atomic.Pointer[Place] // behind the last accepted commit
 
 	tailCommits atomic.Int64
+	uncertain   atomic.Bool // some command was answered with an unknown outcome
 
 	leave       chan func(domain.Request) // has room for one
 	settled     chan struct{}
