@@ -121,7 +121,7 @@ func TestLogOfAServer(t *testing.T) {
 		for args, want := range map[string]string{
 			"log tail --partition 77": "there is no partition 77", "log export --from yesterday": "neither an offset (1024) nor a time",
 			"log export --from 5": "name it with partition", "log bounds --format xml": `there is no format "xml"`,
-			"log verify --list -1": "not a number from 0", "log reset": "unknown command", "log bounds more": "unknown command",
+			"log verify --list -1": "not a number from 0", "log reset": "stop it first", "log bounds more": "unknown command",
 		} {
 			_, errs, code := command(t, nil, append(strings.Fields(args), "--data", data)...)
 			require.Equal(t, 1, code, args)
