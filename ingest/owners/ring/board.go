@@ -3,7 +3,6 @@ package ring
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"parley/domain"
 	"parley/domain/fence"
@@ -11,9 +10,8 @@ import (
 
 // board is what one node makes of the members it sees: who owns what, and how it stands itself. It is pure: the caller has the clock, and calls one at a time.
 type board struct {
-	self   domain.NodeName
-	joins  bool          // there are addresses to join: others may be there though none is seen
-	yields time.Duration // the longest stand back
+	self  domain.NodeName
+	joins bool // there are addresses to join: others may be there though none is seen
 
 	members map[domain.NodeName]Member // that live, self among them
 	serving []candidate                // by name
@@ -26,16 +24,11 @@ type part struct {
 	last   domain.Node // the last that was named, under any members
 	before domain.Node // who was named before it. Zero: nobody is known
 	handed bool        // before has handed over
-	claim  bool        // somebody whom the ring did not name took it from this node: before is a guess, and nobody known does not mean nobody
-
-	standBack time.Time     // not zero: until then this node, though named, claims nothing
-	stood     time.Time     // until when it did, or would have done, the last time
-	stoodFor  time.Duration // how long
 }
 
-func newBoard(self Member, joins bool, yields time.Duration) *board {
+func newBoard(self Member, joins bool) *board {
 	b := &board{
-		self: self.Name, joins: joins, yields: yields,
+		self: self.Name, joins: joins,
 		members: map[domain.NodeName]Member{self.Name: self},
 		owner:   make([]int16, partitions), parts: make([]part, partitions),
 	}
@@ -75,20 +68,14 @@ func (b *board) refresh() {
 	if b.serving != nil && slices.Equal(serving, b.serving) {
 		return
 	}
-	var comers []candidate // who serve now and did not, others than this node
-	for _, c := range serving {
-		if c.node.Name != b.self && !slices.Contains(b.serving, c) {
-			comers = append(comers, c)
-		}
-	}
 	b.serving = serving
 	for p := range b.parts {
-		b.name(p, comers)
+		b.name(p)
 	}
 }
 
 // name gives one partition its owner under the members of now.
-func (b *board) name(p int, comers []candidate) {
+func (b *board) name(p int) {
 	best := choose(b.serving, p)
 	b.owner[p] = int16(best)
 	if best < 0 {
@@ -96,28 +83,7 @@ func (b *board) name(p int, comers []candidate) {
 	}
 	part := &b.parts[p]
 	if n := b.serving[best].node; n != part.last {
-		part.before, part.last = part.last, n
-		part.handed, part.claim, part.standBack = false, false, time.Time{}
-		return
-	}
-	if part.claim || !part.standBack.IsZero() {
-		b.suspect(p, comers)
-	}
-}
-
-// suspect guesses who took a partition from this node, among those who have just come: what the other side of a split named among its own. They come
-// one after the other.
-func (b *board) suspect(p int, comers []candidate) {
-	part := &b.parts[p]
-	if !part.standBack.IsZero() {
-		part.standBack = time.Time{}
-		part.before, part.handed, part.claim = domain.Node{}, false, true
-	}
-	if b.lives(part.before) {
-		comers = append(slices.Clone(comers), newCandidate(part.before))
-	}
-	if i := choose(comers, p); i >= 0 && comers[i].node != part.before {
-		part.before, part.handed = comers[i].node, false
+		part.before, part.last, part.handed = part.last, n, false
 	}
 }
 
@@ -135,12 +101,12 @@ func (b *board) named(p int) bool {
 func (b *board) standing(p int) fence.Ring {
 	part := &b.parts[p]
 	switch {
-	case !b.named(p), !part.standBack.IsZero():
+	case !b.named(p):
 		return fence.NotNamed
 	case part.handed:
 		return fence.NamedAtOnce
 	case part.before == domain.Node{}:
-		if b.joins || part.claim {
+		if b.joins {
 			return fence.Named
 		}
 		return fence.NamedAtOnce
@@ -167,40 +133,4 @@ func (b *board) handedOver(p int) bool {
 	}
 	b.parts[p].handed = true
 	return true
-}
-
-// yield stands back from a partition until other nodes serve, or for a while: a tenth of the longest, and twice as long each time that it is
-// needed again before as much time has passed without. Two sides that both reach the log do not take a partition from each other for ever,
-// and one late claim of a node that is not named costs seconds.
-func (b *board) yield(p int, now time.Time) bool {
-	part := &b.parts[p]
-	if !b.named(p) || !part.standBack.IsZero() {
-		return false
-	}
-	if now.After(part.stood.Add(part.stoodFor)) {
-		part.stoodFor = b.yields / 20
-	}
-	part.stoodFor = min(b.yields, 2*part.stoodFor)
-	part.stood = now.Add(part.stoodFor)
-	part.standBack = part.stood
-	return true
-}
-
-// pass ends what is over, and says when something will be: next is zero when nothing will.
-func (b *board) pass(now time.Time) (changed bool, next time.Time) {
-	for p := range b.parts {
-		part := &b.parts[p]
-		switch at := part.standBack; {
-		case at.IsZero():
-		case at.After(now):
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
-		default:
-			part.standBack = time.Time{}
-			part.before, part.handed, part.claim = domain.Node{}, false, true
-			changed = true
-		}
-	}
-	return changed, next
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -13,14 +12,12 @@ import (
 	"parley/domain/fence"
 )
 
-var epoch = time.Unix(1_700_000_000, 0)
-
 func member(name string, life uint64, s State) Member {
 	return Member{Node: domain.Node{Name: domain.NodeName(name), Life: life}, Number: domain.FirstNode, RPC: name + ":1", State: s}
 }
 
 func starting(name string, joins bool) *board {
-	return newBoard(member(name, 1, Starting), joins, 30*time.Second)
+	return newBoard(member(name, 1, Starting), joins)
 }
 
 // ownedBy returns a partition that a node owns among those that serve.
@@ -132,70 +129,15 @@ func TestNobodyServesForAWhile(t *testing.T) {
 	wants(t, b, 3, fence.NamedAtOnce, "")
 }
 
-func TestYieldEnds(t *testing.T) {
-	p := ownedBy(t, "a", "a", "b")
-	stood := func() *board {
-		b := starting("a", true)
-		b.set(member("b", 1, Serving))
-		b.set(member("a", 1, Serving))
-		b.remove("b") // a cut
-		require.True(t, b.yield(p, epoch))
-		require.False(t, b.yield(p, epoch), "once is enough")
-		wants(t, b, p, fence.NotNamed, "")
-		return b
-	}
-	t.Run("when the other side is back", func(t *testing.T) {
-		b := stood()
-		b.set(member("b", 1, Serving))
-		wants(t, b, p, fence.Named, "b")
-		b.handedOver(p)
-		wants(t, b, p, fence.NamedAtOnce, "")
-	})
-	t.Run("not when a node starts", func(t *testing.T) {
-		b := stood()
-		b.set(member("c", 1, Starting))
-		wants(t, b, p, fence.NotNamed, "")
-	})
-	t.Run("with time", func(t *testing.T) {
-		b, now := stood(), epoch
-		for _, seconds := range []int{3, 6, 12, 24, 30, 30} {
-			d := time.Duration(seconds) * time.Second
-			changed, next := b.pass(now.Add(d - 1))
-			require.False(t, changed)
-			require.Equal(t, now.Add(d), next)
-			wants(t, b, p, fence.NotNamed, "")
-			now = now.Add(d)
-			changed, next = b.pass(now)
-			require.True(t, changed)
-			require.True(t, next.IsZero())
-			wants(t, b, p, fence.Named, "")
-			now = now.Add(5 * time.Second)
-			if d == 3*time.Second {
-				now = now.Add(-3 * time.Second)
-			}
-			require.True(t, b.yield(p, now))
-		}
-		now = now.Add(2 * time.Minute)
-		b.pass(now)
-		b.yield(p, now)
-		_, next := b.pass(now)
-		require.Equal(t, now.Add(3*time.Second), next, "long ago is forgotten")
-	})
-	t.Run("nothing to yield", func(t *testing.T) {
-		b := starting("a", true)
-		require.False(t, b.yield(p, epoch))
-	})
-}
-
 // TestBoardsAgree plays what happens to members, in another order on each node where the order is free, and compares every board with the law written down
 // another way.
 func TestBoardsAgree(t *testing.T) {
 	names := []string{"a", "b", "c", "d"}
 	rapid.Check(t, func(rt *rapid.T) {
-		boards, truth, now := map[string]*board{}, map[string]Member{}, epoch
+		boards, truth := map[string]*board{}, map[string]Member{}
 		for _, n := range names {
 			truth[n] = member(n, 1, Starting)
-			boards[n] = newBoard(truth[n], rapid.Bool().Draw(rt, "joins "+n), 30*time.Second)
+			boards[n] = newBoard(truth[n], rapid.Bool().Draw(rt, "joins "+n))
 		}
 		for _, b := range boards {
 			for _, m := range rapid.Permutation(names).Draw(rt, "order") {
@@ -211,7 +153,7 @@ func TestBoardsAgree(t *testing.T) {
 				owners[on] = ownersOf(b, sample)
 			}
 			m, there := truth[n]
-			event := rapid.SampledFrom([]string{"serve", "drain", "die", "restart", "hand over", "yield", "time", "look"}).Draw(rt, "event")
+			event := rapid.SampledFrom([]string{"serve", "drain", "die", "restart", "hand over", "look"}).Draw(rt, "event")
 			switch {
 			case event == "serve" && there && m.State == Starting:
 				m.State = Serving
@@ -228,20 +170,13 @@ func TestBoardsAgree(t *testing.T) {
 				m = member(n, m.Life+1+uint64(rapid.IntRange(1, 9).Draw(rt, "life")), Starting)
 				there = true
 				truth[n] = m
-				boards[n] = newBoard(m, true, 30*time.Second)
+				boards[n] = newBoard(m, true)
 				for _, other := range truth {
 					boards[n].set(other)
 				}
 			case event == "hand over" && there:
 				if _, ok := boards[n].from(p); ok != boards[n].handedOver(p) {
 					rt.Fatal("whom nobody asked hands over")
-				}
-			case event == "yield" && there:
-				boards[n].yield(p, now)
-			case event == "time":
-				now = now.Add(time.Duration(rapid.IntRange(0, 40).Draw(rt, "seconds")) * time.Second)
-				for _, b := range boards {
-					b.pass(now)
 				}
 			}
 			if there {
@@ -296,8 +231,8 @@ func check(rt *rapid.T, boards map[string]*board, truth map[string]Member, sampl
 			switch {
 			case standing != fence.NotNamed && want != b.self:
 				rt.Fatalf("%s is named for %d, which %s owns", n, p, want)
-			case standing == fence.NotNamed && want == b.self && b.parts[p].standBack.IsZero():
-				rt.Fatalf("%s is not named for %d, and does not stand back", n, p)
+			case standing == fence.NotNamed && want == b.self:
+				rt.Fatalf("%s is not named for %d, which it owns", n, p)
 			case asks && (standing != fence.Named || from.Name == b.self || truth[string(from.Name)] != from):
 				rt.Fatalf("%s asks %v for %d, standing %d", n, from, p, standing)
 			case standing == fence.Named && !asks && b.lives(b.parts[p].before):

@@ -44,7 +44,6 @@ type Settings struct {
 	Sync         time.Duration // how often all is compared with one other node (5 s)
 	Rejoin       time.Duration // the longest pause before a lost node is tried again (5 s); the first is a tenth
 	Stream       time.Duration // the longest a stream between nodes may take (2 s)
-	Yield        time.Duration // the longest a node stands back after Yield (30 s); the first time in a while it is a tenth, then twice as long each time
 }
 
 func (s Settings) withDefaults() Settings {
@@ -55,7 +54,6 @@ func (s Settings) withDefaults() Settings {
 	s.Sync = cmp.Or(s.Sync, 5*time.Second)
 	s.Rejoin = cmp.Or(s.Rejoin, 5*time.Second)
 	s.Stream = cmp.Or(s.Stream, 2*time.Second)
-	s.Yield = cmp.Or(s.Yield, 30*time.Second)
 	return s
 }
 
@@ -101,7 +99,7 @@ func (c *Config) Validate() error {
 		problem("the node tells more than %d bytes of itself", memberlist.MetaMaxSize)
 	}
 	s := c.Settings.withDefaults()
-	if s.Probe < 0 || s.ProbeTimeout < 0 || s.ProbeTimeout > s.Probe || s.Suspicion < 1 || s.Gossip < 0 || s.Sync < 0 || s.Rejoin < 0 || s.Stream < 0 || s.Yield < 0 {
+	if s.Probe < 0 || s.ProbeTimeout < 0 || s.ProbeTimeout > s.Probe || s.Suspicion < 1 || s.Gossip < 0 || s.Sync < 0 || s.Rejoin < 0 || s.Stream < 0 {
 		problem("settings: times must not be negative, and a probe times out before the next")
 	}
 	return errors.Join(problems...)

@@ -5,7 +5,7 @@
 // owner, and a node that comes or goes moves only what is its own.
 //
 // The ring decides only who tries. It may be wrong, late, and different on each node, as long as a cut or a stall lasts: the log's fence
-// keeps the partitions safe (domain/fence).
+// keeps the partitions safe, and lets who has lost one claim it again only after a while, so that two sides of a split take turns (domain/fence).
 //
 // What must hold:
 //

@@ -50,7 +50,7 @@ func (r *Ring) listen(ctx context.Context) error {
 			r.join = append(r.join, a)
 		}
 	}
-	r.board = newBoard(r.cfg.member(), len(r.join) > 0, r.cfg.Settings.Yield)
+	r.board = newBoard(r.cfg.member(), len(r.join) > 0)
 	r.mu.Lock()
 	r.publish()
 	r.mu.Unlock()

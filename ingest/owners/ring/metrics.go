@@ -12,7 +12,7 @@ type metrics struct {
 	members *prometheus.GaugeVec
 	named   prometheus.Gauge
 
-	changes, yields, conflicts prometheus.Counter
+	changes, conflicts prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -26,9 +26,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		changes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_ring_changes_total", Help: "Changes of members, states or standings.",
 		}),
-		yields: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "parley_ring_yields_total", Help: "Partitions taken by nodes that the ring does not name, as in a split.",
-		}),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "parley_ring_conflicts_total", Help: "Times that two processes with one name were noticed.",
 		}),
@@ -40,7 +37,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.members, m.named, m.changes, m.yields, m.conflicts}
+	return []prometheus.Collector{m.members, m.named, m.changes, m.conflicts}
 }
 
 // unregister makes room for the ring of another life in the same process.

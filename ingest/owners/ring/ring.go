@@ -38,13 +38,12 @@ type Ring struct {
 	lost   map[domain.NodeName]string // addresses of members that died without leaving
 	rivals map[string]rival           // other processes that call themselves by a name that is taken, by address
 
-	news   chan struct{} // what this node tells has changed
-	yields chan struct{} // somebody stands back
-	rival  chan memberlist.Node
-	stop   context.CancelFunc
-	work   sync.WaitGroup
-	leave  sync.Once
-	left   error
+	news  chan struct{} // what this node tells has changed
+	rival chan memberlist.Node
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+	leave sync.Once
+	left  error
 }
 
 // view is what there is to know at one moment. It is immutable.
@@ -71,7 +70,7 @@ func Start(cfg Config) (*Ring, error) {
 	r := &Ring{
 		cfg: cfg, log: cfg.Logger, metrics: newMetrics(cfg.Registerer),
 		there: make(map[domain.NodeName]string), lost: make(map[domain.NodeName]string), rivals: make(map[string]rival),
-		news: make(chan struct{}, 1), yields: make(chan struct{}, 1), rival: make(chan memberlist.Node, 1),
+		news: make(chan struct{}, 1), rival: make(chan memberlist.Node, 1),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
@@ -91,7 +90,6 @@ func Start(cfg Config) (*Ring, error) {
 	r.work.Go(func() { r.tell(ctx) })
 	r.work.Go(func() { r.rejoin(ctx) })
 	r.work.Go(func() { r.watchRivals(ctx) })
-	r.work.Go(func() { r.endYields(ctx) })
 	return r, nil
 }
 
@@ -146,21 +144,6 @@ func (r *Ring) HandedOver(p domain.Partition) {
 	if int(p) < partitions {
 		r.change(func(b *board) bool { return b.handedOver(int(p)) })
 	}
-}
-
-// Yield says that a node which the ring does not name has taken a partition from this one, as in a split. Standing is NotNamed until other nodes
-// serve, or Settings.Yield/10 has passed; twice as long each time that it happens again soon, up to Settings.Yield.
-func (r *Ring) Yield(p domain.Partition) {
-	if int(p) >= partitions {
-		return
-	}
-	now := time.Now()
-	if !r.change(func(b *board) bool { return b.yield(int(p), now) }) {
-		return
-	}
-	r.metrics.yields.Inc()
-	r.log.Warn("a node that the ring does not name took a partition", "partition", p)
-	poke(r.yields)
 }
 
 // Changed returns a channel that is closed at the next change of members, states or standings. Take it before the questions.
@@ -245,30 +228,6 @@ func (r *Ring) publish() {
 	r.metrics.see(v, r.cfg.Partitions)
 	if old != nil {
 		close(old.changed)
-	}
-}
-
-// endYields ends the time that this node stands back.
-func (r *Ring) endYields(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		var next time.Time
-		r.change(func(b *board) (changed bool) {
-			changed, next = b.pass(time.Now())
-			return changed
-		})
-		wait := time.Hour
-		if !next.IsZero() {
-			wait = time.Until(next)
-		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.yields:
-		case <-timer.C:
-		}
 	}
 }
 

@@ -52,7 +52,6 @@ func TestNodesFindEachOther(t *testing.T) {
 	_, ok = rings[0].From(domain.Control)
 	require.False(t, ok)
 	rings[0].HandedOver(domain.Control)
-	rings[0].Yield(domain.Control)
 	for p := range domain.FirstNode { // c came last, and asks those that were there
 		if from, ok := rings[2].From(p); ok {
 			require.NotEqual(t, domain.NodeName("c"), from.Name)
@@ -171,7 +170,6 @@ func TestDrain(t *testing.T) {
 		noneLost(t, r)
 	}
 	a.Serve() // nothing happens after the end
-	a.Yield(1)
 }
 
 // noneLost checks that who has left is not tried again.
@@ -215,10 +213,10 @@ func TestCutHeals(t *testing.T) {
 	net.set(true, a, c)
 	agree(t, []*Ring{a}, Serving, "a")
 	agree(t, []*Ring{b, c}, Serving, "b", "c")
+	require.NotEqual(t, fence.NotNamed, a.Standing(p))
 	other, ok := b.Owner(p)
 	require.True(t, ok)
-	a.Yield(p)
-	require.Equal(t, fence.NotNamed, a.Standing(p))
+	require.NotEqual(t, domain.NodeName("a"), other.Name, "each side names one of its own")
 
 	net.set(false, a, b)
 	net.set(false, a, c)
@@ -226,10 +224,6 @@ func TestCutHeals(t *testing.T) {
 	agree(t, rings, Serving, names...)
 	t.Logf("healed after %v", time.Since(at).Round(time.Millisecond))
 	sameOwners(t, rings)
-	require.Equal(t, fence.Named, a.Standing(p))
-	from, ok := a.From(p)
-	require.True(t, ok, "whoever took it in the other half is asked")
-	require.Equal(t, other.Name, from.Name)
 }
 
 // TestOneWireCut cuts one of three wires: both ends are still reached by way of the third node, and nobody dies.
@@ -356,25 +350,18 @@ func TestAnotherKey(t *testing.T) {
 	require.Len(t, b.Members(), 1)
 }
 
-func TestYieldPasses(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	t.Parallel()
 	cfg := config("a", 1)
-	cfg.Settings.Yield = 30 * time.Second
 	reg := prometheus.NewRegistry()
 	cfg.Registerer, cfg.Partitions = reg, []domain.Partition{0, 1, 2, 2048}
 	a := start(t, cfg)
+	require.Zero(t, metric(t, reg, "parley_ring_partitions_named"))
 	a.Serve()
 	require.Equal(t, fence.NamedAtOnce, a.Standing(1))
-	value := func(name string) float64 { return metric(t, reg, name) }
-	require.InDelta(t, 4, value("parley_ring_partitions_named"), 0)
-	a.Yield(1)
-	require.Equal(t, fence.NotNamed, a.Standing(1))
-	require.Equal(t, fence.NamedAtOnce, a.Standing(2))
-	require.InDelta(t, 3, value("parley_ring_partitions_named"), 0)
-	require.InDelta(t, 1, value("parley_ring_yields_total"), 0)
-	require.InDelta(t, 1, value("parley_ring_members"), 0)
-	until(t, a, func() bool { return a.Standing(1) == fence.Named }, "the end of the yield")
-	require.Greater(t, value("parley_ring_changes_total"), 3.0)
+	require.InDelta(t, 4, metric(t, reg, "parley_ring_partitions_named"), 0)
+	require.InDelta(t, 1, metric(t, reg, "parley_ring_members"), 0)
+	require.GreaterOrEqual(t, metric(t, reg, "parley_ring_changes_total"), 2.0)
 }
 
 // metric returns the sum of a metric's values.
