@@ -177,7 +177,7 @@ func TestConfigNamesEveryProblemAsWritten(t *testing.T) {
 listen: nowhere
 log: {level: loud}
 partitions: {chats: 0, rooms: many}
-gateway: {idle_timeout: 5 parsecs, auth_timeout: -1s, windw: 9, drain_time: 1h}
+gateway: {idle_timeout: 5 parsecs, auth_timeout: -1s, windw: 9, drain_time: 1h, drain_answers: 3s}
 limits: {message_bytes: 10000000}
 rest: {rates: {nothing: 1}, origins: [somewhere]}
 rooms: {on_join: 201, heartbeat: 3m, rates: 5}
@@ -201,6 +201,7 @@ surprise: 1
 		`data: /no/such/folder is not there: make the folder (PARLEY_DATA)`,
 		`gateway.auth_timeout is -1s, must be above 0 (bad.yaml)`,
 		`gateway.cap: "lots": cannot parse value as 'int': strconv.ParseInt: invalid syntax (PARLEY_GATEWAY_CAP)`,
+		`gateway.drain_answers: 3s is not between 0s and 2.5s (bad.yaml)`,
 		`gateway.drain_time: 1h0m0s is not between 0s and 5s (bad.yaml)`,
 		`gateway.idle_timeout: "5 parsecs": time: unknown unit (bad.yaml)`,
 		`gateway.window is 400, must be below 100: clients show again what they have forgotten (PARLEY_GATEWAY_WINDOW)`,

@@ -69,6 +69,9 @@ func (c *config) validate() error {
 	if d := c.Gateway.DrainTime; d < 0 || d > drainLimit/2 {
 		p.badf("gateway.drain_time", "%s is not between 0s and %s", d, drainLimit/2)
 	}
+	if d := c.Gateway.DrainAnswers; d < 0 || d > drainLimit/4 {
+		p.badf("gateway.drain_answers", "%s is not between 0s and %s", d, drainLimit/4)
+	}
 	c.validateFiles(&p)
 	c.validateEngines(&p)
 	c.validateCluster(&p)

@@ -89,6 +89,7 @@ func (s *session) issue(stream domain.StreamID, cmd conversation.Command, up *up
 		<-s.pending // what was sent before it may have been given up
 		return
 	}
+	s.hand.take()
 	s.sent++
 	a := &attempt{up: *up, number: s.sent, request: domain.Request{Stream: stream, Command: cmd}}
 	if !s.again.joins(a) {

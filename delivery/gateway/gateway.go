@@ -146,56 +146,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.sweep(background) })
 	<-ctx.Done()
 	g.drain()
-	cut := time.AfterFunc(lastWords, g.cutSilent)
-	g.wg.Wait()
-	cut.Stop()
 	g.readers.stop()
 	stop()
 	g.flusher.close()
 	wg.Wait()
 	return nil
-}
-
-// drain admits nothing more and closes the sockets one after the other, over the drain time.
-func (g *Gateway) drain() {
-	g.mu.Lock()
-	g.draining = true
-	all := make([]*session, 0, len(g.sessions))
-	for s := range g.sessions {
-		if s.started.Load() {
-			all = append(all, s)
-		}
-	}
-	g.mu.Unlock()
-	if len(all) == 0 {
-		return
-	}
-	begin := time.Now()
-	for i, s := range all {
-		s.close(closeDrain)
-		time.Sleep(drainPause(i+1, len(all), g.cfg.Settings.DrainTime, time.Since(begin)))
-	}
-}
-
-// drainPause returns how long to wait after so many of all sockets are closed. What earlier waits took too long, the later ones make up for:
-// with thousands of sockets each is shorter than a busy machine can sleep.
-func drainPause(done, all int, whole, passed time.Duration) time.Duration {
-	each := whole / time.Duration(all)
-	return min(max(0, each*time.Duration(done)-passed), each, 20*time.Millisecond)
-}
-
-// lastWords is how long clients have for answering why their sockets were closed, after the last was.
-const lastWords = 2 * time.Second
-
-// cutSilent ends the wait for clients that have not answered.
-func (g *Gateway) cutSilent() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for s := range g.sessions {
-		if s.started.Load() {
-			_ = s.in.conn.SetReadDeadline(time.Now()) // that of a closed one fails, which is as well
-		}
-	}
 }
 
 // sweep closes sessions that are idle, or acknowledge nothing, and stops waiting for those that do not pull.

@@ -160,6 +160,7 @@ func (s *session) resolve(a *attempt, r domain.Result) {
 func (s *session) settle(a *attempt, r domain.Result) {
 	<-s.pending
 	s.answer(&a.up, r)
+	s.hand.done()
 }
 
 // giveUp is until when a command of unknown outcome is submitted again.

@@ -94,6 +94,7 @@ type session struct {
 
 	again again
 	views views
+	hand  inHand
 
 	mu          sync.Mutex
 	queues      map[domain.StreamID]*queue
@@ -186,9 +187,13 @@ func (s *session) read() closeReason {
 	}
 	s.lastRead.Store(s.gw.cfg.Now().UnixMilli())
 	s.gw.metrics.bytesIn.Add(float64(len(buf)))
-	if s.closed.Load() { // kicked, say: what is still on its way counts no more
+	switch { // what is still on its way counts no more
+	case s.closed.Load(): // kicked, say
 		return closeClient
+	case !s.hand.take():
+		return closeDrain
 	}
+	defer s.hand.done()
 	return s.frame(buf)
 }
 

@@ -38,6 +38,7 @@ type Settings struct {
 	CursorInterval time.Duration `mapstructure:"cursor_interval"` // acknowledged entries are written at least so often
 	CursorBatch    int           `mapstructure:"cursor_batch"`    // or when so many are unwritten
 	DrainTime      time.Duration `mapstructure:"drain_time"`      // closing sockets is spread over it
+	DrainAnswers   time.Duration `mapstructure:"drain_answers"`   // the longest wait of each for answers to what its client has sent; 0: none
 	RecallWindow   time.Duration `mapstructure:"recall_window"`   // how long after sending a message may be recalled; 0: not at all
 }
 
@@ -50,6 +51,7 @@ func DefaultSettings() Settings {
 		Cap: 2000, GroupCap: 400,
 		CapAge: 7 * 24 * time.Hour, PageBytes: 256 << 10, SendRate: 100, SendBurst: 200, AppRate: 20_000,
 		MarksKept: time.Minute, CursorInterval: time.Second, CursorBatch: 30, DrainTime: 3 * time.Second,
+		DrainAnswers: 2 * time.Second,
 		RecallWindow: 2 * time.Minute,
 	}
 }
