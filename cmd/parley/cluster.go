@@ -83,7 +83,7 @@ func (c *cluster) join(key []byte) (err error) {
 	advertised := cmp.Or(set.AdvertiseRPC, c.listener.Addr().String())
 	c.ring, err = ring.Start(ring.Config{
 		Node: c.self, Number: c.number, Listen: set.Gossip, Advertise: set.AdvertiseGossip, RPC: advertised, Join: set.Join,
-		Key: derive(key, "gossip"), Partitions: n.slots.Partitions(), Logger: n.log, Registerer: n.reg,
+		Key: derive(key, "gossip"), Partitions: n.slots.Partitions(), Settings: set.ring(), Logger: n.log, Registerer: n.reg,
 	})
 	return err
 }

@@ -9,8 +9,10 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"parley/domain"
+	"parley/ingest/owners/ring"
 )
 
 // clusterConfig is how nodes find and know each other. Without gossip the node is alone.
@@ -23,6 +25,44 @@ type clusterConfig struct {
 	Join            []string `mapstructure:"join"`             // gossip addresses of some nodes
 	Key             secret   `mapstructure:"key"`              // hexadecimal, at least 32 bytes, the same on all nodes
 	KeyFile         string   `mapstructure:"key_file"`         // or in a file of mode 0600
+
+	// How soon a silent node is taken for dead, best the same on all nodes: after a probe without an answer it is suspected, and has the time of
+	// Suspicion probes to speak. A machine on which processes get no processor for that long needs more.
+	Probe        time.Duration `mapstructure:"probe_interval"` // how often a node looks at another
+	ProbeTimeout time.Duration `mapstructure:"probe_timeout"`  // when it asks others to look, too
+	Suspicion    int           `mapstructure:"suspicion"`      // probes
+}
+
+// The bounds of the settings of the ring. Longer than the longest detection nobody waits for a node's partitions.
+const (
+	leastProbe       = 50 * time.Millisecond
+	mostProbe        = 5 * time.Second
+	mostSuspicion    = 100
+	longestDetection = time.Minute
+)
+
+func defaultCluster() clusterConfig {
+	s := ring.DefaultSettings()
+	return clusterConfig{Probe: s.Probe, ProbeTimeout: s.ProbeTimeout, Suspicion: s.Suspicion}
+}
+
+// ring returns the settings of the ring.
+func (c *clusterConfig) ring() ring.Settings {
+	return ring.Settings{Probe: c.Probe, ProbeTimeout: c.ProbeTimeout, Suspicion: c.Suspicion}
+}
+
+// validateRing checks how soon a silent node is taken for dead.
+func (c *clusterConfig) validateRing(p *problems) {
+	if c.Probe < leastProbe || c.Probe > mostProbe {
+		p.badf("cluster.probe_interval", "%s is not between %s and %s", c.Probe, leastProbe, mostProbe)
+	}
+	if c.ProbeTimeout <= 0 || c.ProbeTimeout > c.Probe {
+		p.badf("cluster.probe_timeout", "%s is not above 0s and at most cluster.probe_interval", c.ProbeTimeout)
+	}
+	p.between("cluster.suspicion", c.Suspicion, 1, mostSuspicion)
+	if d := c.ring().Detection(); d > longestDetection {
+		p.badf("cluster.suspicion", "with cluster.probe_interval a dead node would be known after %s, at most %s is allowed", d, longestDetection)
+	}
 }
 
 // on tells whether the node is one of several.
@@ -101,6 +141,7 @@ func (c *config) validateCluster(p *problems) {
 	if n := cl.name(); len(n) > 64 || strings.ContainsAny(string(n), " \t\n/") {
 		p.badf("cluster.node", "%q is not a name of at most 64 characters without spaces and slashes", n)
 	}
+	cl.validateRing(p)
 	if _, err := cl.secretKey(); err != nil {
 		*p = append(*p, err)
 	}

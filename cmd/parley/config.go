@@ -113,6 +113,7 @@ func defaults(dev bool) config {
 		Storage:    storageConfig{Log: enginePebble, Tables: enginePebble, LogReserve: 64 << 20, CheckpointLag: 10 * time.Second},
 		Kafka:      defaultKafka(),
 		Cassandra:  defaultCassandra(),
+		Cluster:    defaultCluster(),
 	}
 	if dev {
 		c.Dev = true

@@ -46,6 +46,15 @@ type Settings struct {
 	Stream       time.Duration // the longest a stream between nodes may take (2 s)
 }
 
+// DefaultSettings are those in brackets.
+func DefaultSettings() Settings { return Settings{}.withDefaults() }
+
+// Detection is how long a silent node lives at most among few others that are well: until it is probed and suspected, and then as a suspect.
+func (s Settings) Detection() time.Duration {
+	s = s.withDefaults()
+	return 2*s.Probe + time.Duration(s.Suspicion)*s.Probe
+}
+
 func (s Settings) withDefaults() Settings {
 	s.Probe = cmp.Or(s.Probe, 300*time.Millisecond)
 	s.ProbeTimeout = cmp.Or(s.ProbeTimeout, 200*time.Millisecond)
