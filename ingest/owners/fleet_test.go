@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,9 +24,10 @@ import (
 
 // fleet is some nodes over one log and store, with a ring that the test turns and links that keep order.
 type fleet struct {
-	t     *testing.T
-	log   *pebble.Log
-	nodes []*member
+	t       *testing.T
+	log     *pebble.Log
+	control *control.Control
+	nodes   []*member
 }
 
 // member is one node of a fleet. It is its own Ring and Peers.
@@ -37,8 +39,9 @@ type member struct {
 
 	onReleased func() // when another node has released a partition to this one, before it hears of it; nil: nothing
 
-	died    chan struct{} // closed by kill
-	pending sync.Map      // requests that came here over a link and have no answer: *sync.Once to the answer
+	slow    atomic.Pointer[chan struct{}] // what this member appends reaches the log when it is closed; nil: at once
+	died    chan struct{}                 // closed by kill
+	pending sync.Map                      // requests that came here over a link and have no answer: *sync.Once to the answer
 
 	mu      sync.Mutex
 	owner   map[domain.Partition]domain.NodeName
@@ -160,7 +163,7 @@ func newFleet(t *testing.T, n int) *fleet {
 	return newFleetWith(t, n, shard.Settings{})
 }
 
-func newFleetWith(t *testing.T, n int, set shard.Settings) *fleet {
+func newFleetWith(t *testing.T, n int, set shard.Settings, with ...func(*owners.Config)) *fleet {
 	dir := t.TempDir()
 	log, err := pebble.OpenLog(filepath.Join(dir, "log"), pebble.Options{})
 	require.NoError(t, err)
@@ -170,7 +173,7 @@ func newFleetWith(t *testing.T, n int, set shard.Settings) *fleet {
 	require.NoError(t, c.Load(t.Context()))
 	slots, err := c.EnsureSlotMap(t.Context(), 3, 1)
 	require.NoError(t, err)
-	f := &fleet{t: t, log: log}
+	f := &fleet{t: t, log: log, control: c}
 	ctx, cancel := context.WithCancel(t.Context())
 	var runs, links sync.WaitGroup
 	for i := range n {
@@ -190,11 +193,15 @@ func newFleetWith(t *testing.T, n int, set shard.Settings) *fleet {
 				}
 			})
 		}
-		m.Owners, err = owners.New(owners.Config{
+		cfg := owners.Config{
 			Node: m.name, Control: c, Log: mortalLog{log, m}, Store: mortalStore{store, m}, Ring: m, Peers: m, Shard: set,
 			Feed:  func(p domain.Partition) shard.Feed { return oneFeed{&feeds{n: map[domain.Partition]int{}}, p} },
 			Rules: func(domain.Kind) domain.Rules { return conversation.NewRules(message.DefaultLimits) },
-		})
+		}
+		for _, w := range with {
+			w(&cfg)
+		}
+		m.Owners, err = owners.New(cfg)
 		require.NoError(t, err)
 		f.nodes = append(f.nodes, m)
 	}

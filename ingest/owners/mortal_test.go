@@ -68,6 +68,13 @@ type mortalLog struct {
 
 // Append implements shard.Log.
 func (l mortalLog) Append(ctx context.Context, p domain.Partition, b domain.Batch) (domain.Offset, error) {
+	if wait := l.m.slow.Load(); wait != nil {
+		select {
+		case <-*wait:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 	if l.m.dead() {
 		return 0, errDead
 	}

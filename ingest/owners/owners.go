@@ -38,6 +38,7 @@ type Config struct {
 	Shard       shard.Settings        // of each shard; CacheRows 0: an equal part of a million, at least 10,000
 	TailBytes   int64                 // of all tails together; 512 MiB
 	AnchorEvery time.Duration         // 10 minutes
+	Waiting     int                   // commands that wait for one partition while it comes or goes; 16,384
 	Metrics     prometheus.Registerer // nil: none
 	Logger      *slog.Logger          // nil: none
 }
@@ -52,7 +53,7 @@ type Owners struct {
 	tenures map[domain.Partition]*tenure
 	order   []domain.Partition
 	routes  *routes
-	handed  prometheus.Histogram // seconds until a partition was handed over
+	metrics *metrics
 	budget  *shard.Budget
 }
 
@@ -60,6 +61,7 @@ type Owners struct {
 const (
 	defaultAnchorEvery = 10 * time.Minute
 	defaultTailBytes   = 512 << 20
+	defaultWaiting     = 16384
 	nodeRows           = 1_000_000
 	leastRows          = 10_000
 )
@@ -69,11 +71,14 @@ var (
 	errStream   = domain.Refuse(domain.BadRequest, "malformed stream")
 	errMoved    = domain.Refuse(domain.Unknown, "moved")
 	errStopping = domain.Refuse(domain.Stopping, "the node stops")
+	errFull     = domain.Refuse(domain.Busy, "too many wait for the partition")
+	errExpired  = domain.Refuse(domain.Busy, "waited too long")
 )
 
 var (
 	errNoSlotMap = errors.New("owners: control has no slot map")
 	errPartition = errors.New("owners: no such partition")
+	errWaiting   = errors.New("owners: waiting is negative")
 	errNobody    = errors.New("no node serves")
 
 	errTakingOver = errors.New("taking over")
@@ -85,6 +90,9 @@ func New(cfg Config) (*Owners, error) {
 	if slots == nil {
 		return nil, errNoSlotMap
 	}
+	if cfg.Waiting < 0 {
+		return nil, errWaiting
+	}
 	o := &Owners{
 		name: cfg.Node, ring: cfg.Ring, peers: cfg.Peers, slots: slots, tenures: make(map[domain.Partition]*tenure),
 		order: slots.Partitions(), routes: newRoutes(),
@@ -94,7 +102,7 @@ func New(cfg Config) (*Owners, error) {
 	}
 	o.cfg = cfg.withDefaults(len(o.order))
 	o.budget = shard.NewBudget(o.cfg.TailBytes)
-	o.handed = newHanded(o.cfg.Metrics)
+	o.metrics = newMetrics(o.cfg.Metrics)
 	for _, p := range o.order {
 		o.tenures[p] = &tenure{o: o, p: p, asks: make(chan chan struct{})}
 	}
@@ -117,21 +125,11 @@ func (o *Owners) openAll() error {
 	return nil
 }
 
-// newHanded makes the metric of how long commands wait for a partition that is handed over.
-func newHanded(reg prometheus.Registerer) prometheus.Histogram {
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "parley_owners_hand_over_seconds", Buckets: prometheus.ExponentialBuckets(1e-3, 2, 14),
-		Help: "From the beginning of a hand-over until the shard had settled and given away what it had not decided.",
-	})
-	if reg != nil {
-		reg.MustRegister(h)
-	}
-	return h
-}
-
 func (c Config) withDefaults(partitions int) Config {
 	c.AnchorEvery = cmp.Or(c.AnchorEvery, defaultAnchorEvery)
 	c.TailBytes = cmp.Or(c.TailBytes, defaultTailBytes)
+	c.Waiting = cmp.Or(c.Waiting, defaultWaiting)
+	c.Shard.Deadline = cmp.Or(c.Shard.Deadline, shard.DefaultDeadline)
 	c.Shard.CacheRows = cmp.Or(c.Shard.CacheRows, max(leastRows, nodeRows/partitions))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -155,6 +153,7 @@ func (o *Owners) Run(ctx context.Context) error {
 		wg.Go(func() { errs[i] = o.tenures[p].run(ctx) })
 	}
 	wg.Go(func() { o.writeAnchors(ctx) })
+	wg.Go(func() { o.expire(ctx) })
 	wg.Wait()
 	return errors.Join(errs...)
 }

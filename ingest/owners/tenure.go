@@ -15,7 +15,8 @@ import (
 
 // tenure is one partition's part in this node's life: its shard runs here while the ring names the node, and until another node has taken over.
 //
-// What must hold: a command that is taken while the partition is handed over reaches the next owner behind those that were taken before it.
+// What must hold: a command that is taken while the partition is handed over reaches the next owner behind those that were taken before it, or is
+// refused as busy: at its deadline, or at once when too many wait.
 type tenure struct {
 	o  *Owners
 	p  domain.Partition
@@ -26,7 +27,7 @@ type tenure struct {
 	mu     sync.RWMutex     // for writing also while commands are handed over: nobody finds their route before all of them are on it
 	moving bool             // the shard hands over: what comes waits in late
 	ended  bool             // run has returned
-	late   []domain.Request // in order: what comes while the shard hands over, or is about to open
+	late   []domain.Request // in order: what comes while the shard hands over, or is about to open; each with a deadline
 }
 
 // submit hands a command to the shard that is here, or keeps it until the shard that leaves has handed its own over, or that which comes is open.
@@ -35,16 +36,30 @@ func (t *tenure) submit(req domain.Request) (here bool) {
 	if s := t.at.Load(); s != nil && s.Take(req) {
 		return true
 	}
+	here, err := t.wait(req)
+	if err != nil {
+		t.o.refuse(req, err)
+	}
+	return here
+}
+
+// wait takes a command that the shard did not take, or says why it is to be refused.
+func (t *tenure) wait(req domain.Request) (here bool, err *domain.Error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.at.Load(); s != nil && !t.moving && s.Take(req) { // it has just opened
-		return true
+	switch s := t.at.Load(); {
+	case s != nil && !t.moving && s.Take(req): // it has just opened
+		return true, nil
+	case t.ended || !t.moving && t.o.ring.Standing(t.p) == fence.NotNamed:
+		return false, nil
+	case len(t.late) >= t.o.cfg.Waiting:
+		return true, errFull
 	}
-	if t.ended || !t.moving && t.o.ring.Standing(t.p) == fence.NotNamed {
-		return false
+	if req.Deadline.IsZero() {
+		req.Deadline = time.Now().Add(t.o.cfg.Shard.Deadline)
 	}
 	t.late = append(t.late, req)
-	return true
+	return true, nil
 }
 
 // run runs the partition's shard whenever the ring names the node, until ctx ends.
@@ -147,7 +162,7 @@ func (t *tenure) close() {
 // has left outcomes unknown: then all of it goes back to its senders.
 func (t *tenure) handOver(s *shard.Shard) {
 	begin := time.Now()
-	defer func() { t.o.handed.Observe(time.Since(begin).Seconds()) }()
+	defer func() { t.o.metrics.handed.Observe(time.Since(begin).Seconds()) }()
 	t.mu.Lock()
 	t.moving = true
 	t.mu.Unlock()

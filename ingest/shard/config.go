@@ -78,9 +78,12 @@ type Settings struct {
 	Fence         fence.Config  // Claim and Jitter are the shard's own
 }
 
+// DefaultDeadline is how long a command may wait when neither it nor the settings say.
+const DefaultDeadline = 5 * time.Second
+
 func (s Settings) withDefaults() Settings {
 	def(&s.Mailbox, 16384)
-	def(&s.Deadline, 5*time.Second)
+	def(&s.Deadline, DefaultDeadline)
 	def(&s.CommitBytes, 256<<10)
 	def(&s.BatchCommits, 512)
 	def(&s.BatchBytes, 512<<10)

@@ -32,6 +32,7 @@ func (s *Shard) dismiss() {
 		if !p.answered {
 			p.answered = true
 			s.metrics.handedOver.Inc()
+			p.req.Deadline = p.deadline // it goes on there
 			s.elsewhere(p.req)
 		}
 	}
