@@ -34,6 +34,9 @@ func (m *membership) covers(seq domain.Seq) bool {
 // over tells whether an entry came after the user had left.
 func (m *membership) over(seq domain.Seq) bool { return m != nil && m.until != 0 && seq > m.until }
 
+// shields tells whether messages are kept from the devices.
+func (m *membership) shields() bool { return m != nil && m.shield }
+
 // first returns the first entry that ever reached the user, as far back as is known.
 func (m *membership) first() domain.Seq {
 	if len(m.earlier) > 0 {

@@ -103,6 +103,7 @@ type session struct {
 	pushable    bool                // the handshake was answered
 	unread      []msync.UnreadQueue // for the first answer to UNREAD
 	syncing     int                 // listed queues whose pull is not over
+	pullsBegan  time.Time           // the first pull of a listed queue; zero: none has come
 	unsure      bool                // memberships may be older than the attach: groups wait
 	paging      bool                // the pager runs
 	loggedOut   bool

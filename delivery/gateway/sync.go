@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"parley/delivery/directory"
 	"parley/domain"
@@ -260,6 +261,9 @@ func (s *session) pull(sy *msync.Sync) {
 	if s.syncing > 0 {
 		q.pulling = true
 		s.noteSyncing()
+		if s.pullsBegan.IsZero() {
+			s.pullsBegan = time.Now()
+		}
 	}
 	if q.pulling && !q.behind() && !q.loading {
 		s.endPull(q)
