@@ -74,7 +74,7 @@ func (n *node) buildCluster(ctx context.Context) error {
 	c.dialling = append(links.DialOptions(), grpc.WithTransportCredentials(credentials.NewTLS(client)))
 	c.peers = ingest.NewPeers(ingest.PeersConfig{Dial: c.dial, Logger: n.log, Registerer: n.reg})
 	n.cluster = c
-	return c.join(key)
+	return as(roleRing, func(context.Context) error { return c.join(key) })(ctx)
 }
 
 // join makes this node known to the others.

@@ -40,7 +40,7 @@ func newEdge(ctx context.Context, n *node, rest, adminAPI http.Handler) (*edge, 
 	if err != nil {
 		return e, fmt.Errorf("trusted_proxies: %w", err)
 	}
-	e.apiServer = server(trusted.handler(apiHandler(rest, n.gateway)), n.log)
+	e.apiServer = server(trusted.handler(apiHandler(rest, handling(roleGateway, n.gateway))), n.log)
 	e.apiServer.ConnState = newHTTPConns(n.maxHTTP, n.reg).note
 	e.operator = newOperator(n)
 	e.adminServer = server(e.adminHandler(adminAPI), n.log)

@@ -98,7 +98,7 @@ func openNode(ctx context.Context, c config, log *slog.Logger) (n *node, err err
 			return n, fmt.Errorf("data: %w", err)
 		}
 	}
-	if err := n.openStorage(ctx, c.Dev); err != nil {
+	if err := as(roleStorage, func(ctx context.Context) error { return n.openStorage(ctx, c.Dev) })(ctx); err != nil {
 		return n, err
 	}
 	if err := n.buildCore(ctx); err != nil {
@@ -144,7 +144,8 @@ func (n *node) buildCore(ctx context.Context) error {
 		others, standing = n.cluster.peers, named{n.cluster.ring}
 	}
 	n.owners, err = owners.New(owners.Config{
-		Node: n.cfg.Cluster.name(), Ring: standing, Peers: others, Control: n.control, Log: n.logs, Store: n.store,
+		Node: n.cfg.Cluster.name(), Ring: standing, Peers: others, Control: n.control,
+		Log: appended{n.logs, inRole(ctx, roleAppend)}, Store: flushed{n.store, inRole(ctx, roleFlush)},
 		Feed:  func(p domain.Partition) shard.Feed { return n.feeds[p] },
 		Rules: func(k domain.Kind) domain.Rules { return rules[k] },
 		Shard: shard.Settings{CheckpointLag: n.checkpointLag()},
@@ -182,19 +183,19 @@ func (n *node) run(ctx context.Context, publish, say func() error) error {
 	core, stopCore := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCore()
 	var wg sync.WaitGroup
-	n.start(core, &wg, "control", n.control.Run)
-	n.start(core, &wg, "shards", n.owners.Run)
+	n.start(core, &wg, "control", as(roleControl, n.control.Run))
+	n.start(core, &wg, "shards", as(roleShard, n.owners.Run))
 	n.startPartitions(core, &wg)
 	n.start(core, &wg, "rebuilds", n.rebuilds.run)
 	edge, stopEdge := context.WithCancel(ctx)
 	defer stopEdge()
 	var edges sync.WaitGroup
-	n.start(context.WithoutCancel(ctx), &edges, "admin", n.edge.serveAdmin)
+	n.start(context.WithoutCancel(ctx), &edges, "admin", as(roleAdmin, n.edge.serveAdmin))
 	err := n.startCore(ctx, core, &wg)
 	if err == nil {
-		n.start(edge, &edges, "gateway", n.gateway.Run)
+		n.start(edge, &edges, "gateway", as(roleGateway, n.gateway.Run))
 		n.start(edge, &edges, "giving memory back", func(ctx context.Context) error { return new(quiet).run(ctx, n.gateway.Sessions) })
-		n.start(context.WithoutCancel(ctx), &edges, "api", n.edge.serveAPI)
+		n.start(context.WithoutCancel(ctx), &edges, "api", as(roleREST, n.edge.serveAPI))
 		if err = publish(); err == nil {
 			n.setPhase(nil) // before it is said: who reads that parley is ready finds it ready
 			err = say()
@@ -284,8 +285,8 @@ func (n *node) startCore(ctx, core context.Context, wg *sync.WaitGroup) error {
 		}
 		return n.startDelivery(core, wg, n.reached())
 	}
-	n.start(core, wg, "other nodes", n.cluster.run)
-	n.start(core, wg, "answers to other nodes", n.cluster.serve)
+	n.start(core, wg, "other nodes", as(roleLinks, n.cluster.run))
+	n.start(core, wg, "answers to other nodes", as(roleLinks, n.cluster.serve))
 	if err := n.leases.Load(ctx); err != nil {
 		return err
 	}
@@ -308,8 +309,8 @@ func (n *node) startDelivery(ctx context.Context, wg *sync.WaitGroup, from map[d
 		}
 	}
 	n.startRouters(ctx, wg, from)
-	n.start(ctx, wg, "leases of rooms", n.leases.Run)
-	n.start(ctx, wg, "rooms", n.rooms.Run)
+	n.start(ctx, wg, "leases of rooms", as(roleLeases, n.leases.Run))
+	n.start(ctx, wg, "rooms", as(roleRooms, n.rooms.Run))
 	return n.gateway.CheckRooms(ctx)
 }
 
@@ -326,9 +327,9 @@ func (n *node) reached() map[domain.Partition]fence.Reader {
 func (n *node) startRouters(ctx context.Context, wg *sync.WaitGroup, places map[domain.Partition]fence.Reader) {
 	for _, p := range n.owners.Partitions() {
 		f, from := n.feeds[p], places[p]
-		n.start(ctx, wg, fmt.Sprintf("router of partition %d", p), func(ctx context.Context) error {
+		n.start(ctx, wg, fmt.Sprintf("router of partition %d", p), as(roleRouter, func(ctx context.Context) error {
 			return n.router.Run(ctx, p, from.Index, f.Reader(from))
-		})
+		}))
 	}
 }
 

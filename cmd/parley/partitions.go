@@ -79,16 +79,16 @@ func (n *node) follow(ctx context.Context, p domain.Partition, from fence.Reader
 // startPartitions starts what belongs to partitions, besides their shards and routers.
 func (n *node) startPartitions(ctx context.Context, wg *sync.WaitGroup) {
 	for p, f := range n.feeds {
-		n.start(ctx, wg, fmt.Sprintf("projections of partition %d", p), func(ctx context.Context) error {
+		n.start(ctx, wg, fmt.Sprintf("projections of partition %d", p), as(roleProjections, func(ctx context.Context) error {
 			return n.whenHere(ctx, p, func(ctx context.Context) error { return n.runner.Run(ctx, f) })
-		})
-		n.start(ctx, wg, fmt.Sprintf("reactors of partition %d", p), func(ctx context.Context) error {
+		}))
+		n.start(ctx, wg, fmt.Sprintf("reactors of partition %d", p), as(roleReactors, func(ctx context.Context) error {
 			return n.whenHere(ctx, p, func(ctx context.Context) error { return n.reactors.Run(ctx, f) })
-		})
+		}))
 		if n.cluster != nil {
-			n.start(ctx, wg, fmt.Sprintf("feed of partition %d", p), func(ctx context.Context) error {
+			n.start(ctx, wg, fmt.Sprintf("feed of partition %d", p), as(roleFollow, func(ctx context.Context) error {
 				return n.follow(ctx, p, n.places[p])
-			})
+			}))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"runtime/pprof"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ func (r *Runner) pass(ctx context.Context, p *part, members []*member) error {
 	start := slices.MinFunc(members, func(a, b *member) int { return int(int64(a.at.Index) - int64(b.at.Index)) })
 	reader := p.feed.Reader(start.at.Reader)
 	b := newBatch()
+	roles := rolesOf(ctx, members)
 	for {
 		members = slices.DeleteFunc(members, func(m *member) bool { return m.ended.Load() })
 		if len(members) == 0 {
@@ -23,7 +25,7 @@ func (r *Runner) pass(ctx context.Context, p *part, members []*member) error {
 		if err != nil {
 			return err
 		}
-		if err := r.step(ctx, p, members, b, commits); err != nil {
+		if err := r.step(ctx, p, members, roles, b, commits); err != nil {
 			return err
 		}
 		if len(commits) < r.settings.Batch {
@@ -35,7 +37,7 @@ func (r *Runner) pass(ctx context.Context, p *part, members []*member) error {
 }
 
 // step applies one batch of commits and stores its rows and checkpoints.
-func (r *Runner) step(ctx context.Context, p *part, members []*member, b *batch, commits []domain.Accepted) error {
+func (r *Runner) step(ctx context.Context, p *part, members []*member, roles roles, b *batch, commits []domain.Accepted) error {
 	for _, m := range members {
 		m.mu.Lock()
 	}
@@ -47,10 +49,8 @@ func (r *Runner) step(ctx context.Context, p *part, members []*member, b *batch,
 	begin := time.Now()
 	b.reset()
 	to := after(&commits[len(commits)-1])
-	for _, m := range members {
-		if err := m.collect(b, commits, r.metrics.held); err != nil {
-			return err
-		}
+	if err := r.collect(ctx, members, roles, b, commits); err != nil {
+		return err
 	}
 	for _, m := range members {
 		if to.Index > m.at.Index {
@@ -80,6 +80,33 @@ func (r *Runner) step(ctx context.Context, p *part, members []*member, b *batch,
 	r.metrics.commits.Add(float64(len(commits)))
 	r.metrics.writes.Add(float64(len(b.writes)))
 	r.metrics.batches.Observe(now.Sub(begin).Seconds())
+	return nil
+}
+
+// roles are the labels under which members apply commits: CPU profiles tell projections apart.
+type roles map[*member]context.Context
+
+func rolesOf(ctx context.Context, members []*member) roles {
+	out := make(roles, len(members))
+	for _, m := range members {
+		out[m] = m.role(ctx)
+	}
+	return out
+}
+
+func (m *member) role(ctx context.Context) context.Context {
+	return pprof.WithLabels(ctx, pprof.Labels("projection", m.projection.Name()))
+}
+
+// collect lets each member apply a batch of commits.
+func (r *Runner) collect(ctx context.Context, members []*member, roles roles, b *batch, commits []domain.Accepted) error {
+	defer pprof.SetGoroutineLabels(ctx)
+	for _, m := range members {
+		pprof.SetGoroutineLabels(roles[m])
+		if err := m.collect(b, commits, r.metrics.held); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
