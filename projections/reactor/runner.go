@@ -36,6 +36,9 @@ func New(st Store, owners Owners, reactors []Reactor, s Settings, m *Metrics, lo
 func (r *Runner) Run(ctx context.Context, f *feed.Feed) error {
 	err := r.run(ctx, f)
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		shown := r.lag(f.Partition()) // the partition may run on another node now, which has its own
+		shown.commits.Set(0)
+		shown.seconds.Set(0)
 		return nil
 	}
 	r.metrics.halted.Inc()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
@@ -95,6 +96,7 @@ func (r *Runner) Run(ctx context.Context, f *feed.Feed) error {
 		r.metrics.halted.Inc()
 		return fmt.Errorf("projections of partition %d: %w", f.Partition(), end)
 	}
+	p.unshow()
 	return nil
 }
 
@@ -159,6 +161,17 @@ func (r *Runner) close(p *part) {
 	r.mu.Unlock()
 	close(p.done)
 	p.moved()
+}
+
+// unshow takes the gauges back: the partition may run on another node now, which has its own.
+func (p *part) unshow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		for _, g := range []prometheus.Gauge{m.lagCommits, m.lagSeconds, m.quarantined} {
+			g.Set(0)
+		}
+	}
 }
 
 func (r *Runner) part(p domain.Partition) *part {

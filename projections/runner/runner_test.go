@@ -76,17 +76,19 @@ type process struct {
 	stop  context.CancelFunc
 	ends  map[domain.Partition]chan error
 	wg    sync.WaitGroup
+	shows *prometheus.Registry
 }
 
 func (h *house) start(kinds []runner.Kind, s runner.Settings, worlds ...*logtest.World) *process {
 	h.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	r, err := runner.New(ctx, h.store, kinds, s, runner.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	shows := prometheus.NewRegistry()
+	r, err := runner.New(ctx, h.store, kinds, s, runner.NewMetrics(shows), slog.New(slog.DiscardHandler))
 	if err != nil {
 		stop()
 		h.t.Fatal(err)
 	}
-	p := &process{Runner: r, feeds: make(map[domain.Partition]*feed.Feed), stop: stop, ends: make(map[domain.Partition]chan error)}
+	p := &process{Runner: r, shows: shows, feeds: make(map[domain.Partition]*feed.Feed), stop: stop, ends: make(map[domain.Partition]chan error)}
 	for _, w := range worlds {
 		f := feed.New(w.Partition, h.log, feed.DefaultSettings(), feed.NewMetrics(prometheus.NewRegistry()))
 		end := make(chan error, 1)
@@ -99,6 +101,23 @@ func (h *house) start(kinds []runner.Kind, s runner.Settings, worlds ...*logtest
 }
 
 func (p *process) kill() { p.stop(); p.wg.Wait() }
+
+// gauge adds up a gauge of all partitions and projections.
+func (p *process) gauge(t *testing.T, name string) (sum float64) {
+	t.Helper()
+	families, err := p.shows.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				sum += m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
 
 // settle waits until the projections have passed the world's end.
 func (p *process) settle(t *testing.T, w *logtest.World) {
@@ -240,7 +259,15 @@ func TestAStoreThatIsDownDelaysAndLosesNothing(t *testing.T) {
 	for h.store.failed.Load() < 2 {
 		time.Sleep(5 * time.Millisecond)
 	}
+	if lag := p.gauge(t, "parley_runner_lag_commits"); lag == 0 {
+		t.Error("no lag is shown")
+	}
+	p.kill()
+	if lag := p.gauge(t, "parley_runner_lag_commits") + p.gauge(t, "parley_runner_lag_seconds"); lag != 0 {
+		t.Error("the lag of a partition is shown that does not run here any more")
+	}
 	h.store.failing.Store(false)
+	p = h.start([]runner.Kind{k}, runner.DefaultSettings(), w)
 	p.settle(t, w)
 	if got, want := h.notesOf(1, annBob), want(w, 1, annBob); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
