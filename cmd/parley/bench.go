@@ -39,8 +39,11 @@ func benchDirectCommand() *cobra.Command {
 	c := bench.DefaultDirect()
 	cmd := &cobra.Command{
 		Use: "direct", Short: "Direct chats, open loop", Args: cobra.NoArgs,
+		Long: `Load direct chats. Besides latencies it prints how many commits projections, reactors and checkpoints were behind meanwhile, and with
+--roles the CPU of each role of the server and where it goes: ops/sizing.md says how to read that.`,
 		Example: `  parley bench direct
   parley bench direct --rate 20000 --duration 60s --json
+  parley bench direct --rate 1000 --roles
   parley bench direct --rate 1000 --dev-file n1/dev.json --nodes n2/dev.json,n3/dev.json`,
 	}
 	f := cmd.Flags()
@@ -50,6 +53,7 @@ func benchDirectCommand() *cobra.Command {
 	f.DurationVar(&c.Warmup, "warmup", c.Warmup, "loaded and checked before, not measured")
 	f.DurationVar(&c.Drain, "drain", c.Drain, "the longest wait for the next straggler")
 	f.IntVar(&c.Size, "size", c.Size, "bytes of text")
+	f.BoolVar(&c.Roles, "roles", c.Roles, "report the server's CPU by role, and where it goes")
 	f.BoolVar(&c.Receipts, "receipts", c.Receipts, "receivers answer each message with a delivery receipt")
 	churnFlags(f, &c.Churn, &c.Every, &c.Hold, "receivers who are cut and come back, or stop reading for a while; their latency is not counted")
 	nodes := f.StringSlice("nodes", nil, "dev files of other nodes of the same cluster: clients use all nodes in turn, and their figures are added up")

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +23,7 @@ func TestBench(t *testing.T) {
 	}{
 		{"direct", append(small, "--pairs", "4", "--churn", "2"), map[string]any{"Acked": 120., "Arrived": 120., "Lost": 0.}},
 		{"group", append(small, "--members", "5", "--senders", "2", "--churn", "1"), map[string]any{"Acked": 120., "Stored": 120., "Delivered": 480.}},
+		{"direct", append(small, "--pairs", "4", "--roles", "--rate", "1000"), map[string]any{"Acked": 1200., "Lost": 0.}},
 		{
 			"room", append(small, "--viewers", "20", "--senders", "2", "--churn", "3", "--settle", "0", "--profile", profiles),
 			map[string]any{"Acked": 120., "Seen": 120., "Delivered": 2400., "Expected": 2400., "Disorder": 0.},
@@ -32,12 +35,30 @@ func TestBench(t *testing.T) {
 			for field, want := range tc.want {
 				require.Equal(t, want, got[field], "%s: %v", field, got)
 			}
+			if slices.Contains(tc.args, "--roles") {
+				requireTold(t, got["Roles"], "Role", "gateway", "shard")
+				requireTold(t, got["Behind"], "Name", "tail of shards", "projection timeline", "reactors")
+			}
 		})
 	}
 	for _, name := range []string{"cpu", "allocs", "mutex", "block"} {
 		info, err := os.Stat(filepath.Join(profiles, name+".pb.gz"))
 		require.NoError(t, err)
 		require.NotZero(t, info.Size())
+	}
+}
+
+// requireTold wants rows of a report that have names.
+func requireTold(t *testing.T, rows any, field string, names ...string) {
+	t.Helper()
+	list, ok := rows.([]any)
+	require.True(t, ok, "%v", rows)
+	told := map[string]bool{}
+	for _, row := range list {
+		told[fmt.Sprint(row.(map[string]any)[field])] = true
+	}
+	for _, name := range names {
+		require.True(t, told[name], "%s is not in %v", name, rows)
 	}
 }
 

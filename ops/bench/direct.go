@@ -9,6 +9,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // DirectConfig says how direct chats are loaded.
@@ -21,6 +23,7 @@ type DirectConfig struct {
 	Drain    time.Duration // the longest wait for the next answer or arrival afterwards
 	Size     int           // bytes of text
 	Receipts bool          // receivers answer each message with a delivery receipt
+	Roles    bool          // take CPU profiles and report CPU by role
 
 	Churn int           // receivers who are cut and come back, or stop reading for a while; their latency is not counted
 	Every time.Duration // between two such things
@@ -59,6 +62,7 @@ func (c *DirectConfig) Validate() error {
 	check(c.Size >= minText && c.Size <= 4096, "size: %d is not between %d and 4096", c.Size, minText)
 	checkChurn(check, c.Churn, c.Pairs, c.Every, c.Hold)
 	check(c.Churn == 0 || !c.Receipts, "churn: not with receipts")
+	check(!c.Roles || c.Target.Profiles == "", "roles: not with profile: a server takes one CPU profile at a time")
 	check(float64(c.Rate)*(c.Warmup+c.Duration).Seconds() <= maxMessages, "rate and duration: more than %d messages", maxMessages)
 	return errors.Join(append(errs, c.Target.Validate())...)
 }
@@ -156,7 +160,16 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 		wg.Go(func() { p.send(ctx) })
 	}
 	others.Go(func() { d.churn(sending) })
-	marks, own, err := server.watch(ctx, d.start.Add(d.cfg.Warmup), d.cfg.Duration)
+	begin := d.start.Add(d.cfg.Warmup)
+	beside, bctx := errgroup.WithContext(ctx)
+	var lags []Behind
+	beside.Go(func() (err error) { lags, err = server.lags(bctx, begin, d.cfg.Duration); return err })
+	var roles []RoleCPU
+	if d.cfg.Roles {
+		beside.Go(func() (err error) { roles, err = server.roles(bctx, begin, d.cfg.Duration); return err })
+	}
+	marks, own, err := server.watch(ctx, begin, d.cfg.Duration)
+	err = errors.Join(err, beside.Wait())
 	wg.Wait()
 	stop()
 	others.Wait()
@@ -172,6 +185,7 @@ func (d *direct) measure(ctx context.Context) (*DirectReport, error) {
 	r := d.report(sent)
 	r.ClientCPU = ownCPU() - own
 	r.ServerCPU, r.RSSBefore, r.RSSAfter, r.Allocs = last.cpu-marks[0].cpu, first.rss, last.rss, last.allocs-marks[0].allocs
+	r.Behind, r.Roles, r.ProfiledCPU = lags, roles, marks[4].cpu-marks[0].cpu
 	for i := range r.TailByTime {
 		r.TailByTime[i] = marks[i+1].tail
 	}

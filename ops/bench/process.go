@@ -145,6 +145,8 @@ const (
 	metricTail       = "parley_shard_tail_commits" // one for each partition: they are added up, as are the next
 	metricRunnerLag  = "parley_runner_lag_commits"
 	metricReactorLag = "parley_reactor_lag_commits"
+	metricRunnerAge  = "parley_runner_lag_seconds"
+	metricReactorAge = "parley_reactor_lag_seconds"
 	metricShed       = "parley_room_shed_total"
 
 	metricLogins = "parley_gateway_login_seconds_count"

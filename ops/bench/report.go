@@ -39,7 +39,12 @@ type DirectReport struct {
 	RSSBefore, RSSAfter  int64
 	Allocs               int64 // objects that the server allocated, measured part
 	Again                int   // delivered again to who came back
-	Unrest               Unrest
+
+	Behind      []Behind
+	Roles       []RoleCPU     // empty when they were not asked for
+	ProfiledCPU time.Duration // what the system counts of the time of which Roles are
+
+	Unrest Unrest
 }
 
 // report may be called when the sessions are idle; it ends them first, because only then the tallies belong to it.
@@ -144,6 +149,11 @@ func (r *DirectReport) Print(w io.Writer) error {
 	r.Unrest.print(row)
 	if len(r.Broken) > 0 {
 		row("broken", "%s", strings.Join(slices.Clone(r.Broken[:min(len(r.Broken), 5)]), "; "))
+	}
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
+	printBehind(line, r.Behind)
+	if len(r.Roles) > 0 {
+		printRoles(line, r.Roles, r.ProfiledCPU, r.Ack.Count)
 	}
 	return t.Flush()
 }
