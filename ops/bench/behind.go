@@ -79,7 +79,7 @@ func (p *process) lagNow(ctx context.Context, now map[string]int64, seen behinds
 
 // labelOf finds the value of a label.
 func labelOf(labels, name string) string {
-	for _, l := range strings.SplitSeq(labels, ",") {
+	for l := range strings.SplitSeq(labels, ",") {
 		if v, ok := strings.CutPrefix(l, name+`="`); ok {
 			return strings.TrimSuffix(v, `"`)
 		}
