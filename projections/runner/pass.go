@@ -89,13 +89,9 @@ type roles map[*member]context.Context
 func rolesOf(ctx context.Context, members []*member) roles {
 	out := make(roles, len(members))
 	for _, m := range members {
-		out[m] = m.role(ctx)
+		out[m] = pprof.WithLabels(ctx, pprof.Labels("projection", m.projection.Name())) //nolint:fatcontext // none contains another
 	}
 	return out
-}
-
-func (m *member) role(ctx context.Context) context.Context {
-	return pprof.WithLabels(ctx, pprof.Labels("projection", m.projection.Name()))
 }
 
 // collect lets each member apply a batch of commits.
