@@ -154,12 +154,16 @@ func (l *Leases) applyLease(b *bucket, u *user, by source, t *toldLease, out *ou
 	}
 	node := l.peers.all[by].node
 	var waited int64
+	var viewed []device
 	le.devices = slices.DeleteFunc(le.devices, func(d device) bool {
 		if d.by.mine() || l.peers.all[d.by].node != node {
 			return false
 		}
 		if d.resource == "" {
 			waited = d.since
+		}
+		if d.by == by && d.cut == 0 {
+			viewed = append(viewed, d)
 		}
 		return true
 	})
@@ -170,7 +174,7 @@ func (l *Leases) applyLease(b *bucket, u *user, by source, t *toldLease, out *ou
 			out.added = append(out.added, lookAt{t.room, u.key, u.incarnation})
 		}
 	}
-	out.room(l.replaced(b, le, false))
+	out.room(l.replaced(b, le, le.leftThere(viewed, by)))
 }
 
 // beginTold begins a lease that another node speaks of. It returns nil when the room has ended.
@@ -218,7 +222,7 @@ func (l *Leases) applyAsk(a *ask, out *outcome) {
 	}
 	viewed := le.viewedHere()
 	over := func(d device) bool {
-		return d.by.mine() && d.since <= a.t && (a.resource == "" || a.resource == d.resource)
+		return d.by.mine() && d.since <= a.t && (a.resource == "" || d.resource == "" || a.resource == d.resource)
 	}
 	if viewed && slices.ContainsFunc(le.devices, over) {
 		out.ended = append(out.ended, lookAt{room: a.room, key: a.key})

@@ -112,7 +112,7 @@ func (l *Leases) Detach(app domain.AppID, who domain.UserID, r domain.Resource, 
 		}
 		d.cut, d.seen = now, seen[le.room.id]
 		le.dropCut(now - l.settings.Keep.Microseconds())
-		le.yield()
+		l.yield(b, le)
 		le.reckon()
 		l.changed(b, le)
 	}

@@ -19,11 +19,13 @@ type item struct {
 	of   domain.Node
 	what string // "begin", "fact", "end"
 	fact []byte
+	sent time.Time
 }
 
 // wire is one direction between two nodes, in order.
 type wire struct {
 	up    bool
+	down  time.Time // since when it is not up
 	items []item
 }
 
@@ -227,13 +229,16 @@ func (c *cluster) tell(from int, of domain.Node, fact []byte) {
 	defer c.mu.Unlock()
 	for j := range c.nodes {
 		if w := c.wires[[2]int{from, j}]; w != nil && w.up {
-			w.items = append(w.items, item{of, "fact", fact})
+			w.items = append(w.items, item{of, "fact", fact, c.clock.now()})
 		}
 	}
 }
 
 func (c *cluster) cut(i, j int) {
 	w := c.wires[[2]int{i, j}]
+	if w.up {
+		w.down = c.clock.now()
+	}
 	w.up, w.items = false, nil
 }
 
@@ -242,10 +247,11 @@ func (c *cluster) connect(i, j int) {
 	if from == nil || to == nil || w.up {
 		return
 	}
-	w.up, w.items = true, []item{{from.node, "begin", nil}}
+	now := c.clock.now()
+	w.up, w.items = true, []item{{from.node, "begin", nil, now}}
 	var facts []item
-	from.Snapshot(func(fact []byte) { facts = append(facts, item{from.node, "fact", fact}) })
-	w.items = append(append(w.items, facts...), item{from.node, "end", nil})
+	from.Snapshot(func(fact []byte) { facts = append(facts, item{from.node, "fact", fact, now}) })
+	w.items = append(append(w.items, facts...), item{from.node, "end", nil, now})
 }
 
 // deliver hands over the first item of a wire.

@@ -246,7 +246,7 @@ func (l *Leases) leave(b *bucket, u *user, id Room, r domain.Resource) (gone *ro
 	if le.shared() {
 		l.ask(le, r)
 	}
-	le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.resource == r })
+	le.devices = slices.DeleteFunc(le.devices, func(d device) bool { return d.resource == r || d.resource == "" })
 	if len(le.devices) == 0 {
 		return l.end(b, le, left), true
 	}

@@ -14,6 +14,7 @@
 //
 //   - Each device in a lease is the word of one node (tell.go). Nobody else changes it, but may ask for its end. So all who have heard all know
 //     the same, in whatever order it came; links that break begin with a snapshot.
+//   - Who only moves from node to node is told to no room as gone or come: what another node knows better is dropped late (yield.go).
 //   - A node writes rows of what it says itself, under its own number. What a dead node said is taken over by one that lives, a bucket at a time,
 //     before its rows are declared void (takeover.go, void.go).
 //   - Leases run out where they are said, by the clock that cut them. Clocks that differ by seconds move nothing but what is shown again.

@@ -76,6 +76,16 @@ func (d *duo) talk() {
 	}
 }
 
+// yielded lets both hear all, and drop what the other knows better.
+func (d *duo) yielded() {
+	d.t.Helper()
+	d.talk()
+	d.clock.pass(yieldWait)
+	d.a.sweep()
+	d.b.sweep()
+	d.talk()
+}
+
 // one lets one node hear what the other has told so far.
 func (d *duo) one(from, to *half) {
 	d.t.Helper()
@@ -123,7 +133,7 @@ func TestReturnElsewhere(t *testing.T) {
 		d.clock.pass(time.Second)
 		require.Equal(t, []Resumed{{Room: one, Seen: 12, After: domain.TAt(cut)}}, d.b.Attach(app, "bob", 1, "web"))
 		require.Empty(t, d.b.Attach(app, "bob", 1, "pad"), "a device that did not view")
-		d.talk()
+		d.yielded()
 		require.False(t, d.a.room(one).viewers["bob"].held(), "its node says nothing of it any more")
 	})
 	t.Run("its node is dead", func(t *testing.T) {
@@ -177,7 +187,7 @@ func TestDoneElsewhere(t *testing.T) {
 	n, ok := d.a.View(app, "bob", 1, one, "web")
 	require.True(t, ok)
 	require.Equal(t, 2, n)
-	d.talk()
+	d.yielded()
 	require.False(t, d.b.room(one).viewers["bob"].held(), "a device views")
 	require.True(t, d.b.Leave(app, "bob", one, ""))
 	d.talk()
@@ -277,6 +287,7 @@ func TestBelievedDead(t *testing.T) {
 			if told {
 				d.meet()
 				require.Equal(t, []domain.Resource{"web"}, d.b.RoomsOf(app, "bob")[0].Devices)
+				d.yielded()
 				require.False(t, d.b.room(one).viewers["bob"].held(), "its node says what is so")
 			}
 			d.clock.pass(11 * time.Second)

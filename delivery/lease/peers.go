@@ -129,7 +129,7 @@ func (l *Leases) Begin(n domain.Node) {
 }
 
 // End says that a node has said all: what it said before and has not said again is no more. Nor is what this node took over from it when it
-// was believed dead, and what rows said of it.
+// was believed dead, and what rows said of it; of what it says now this node yields its own word.
 func (l *Leases) End(n domain.Node) {
 	l.peers.mu.Lock()
 	defer l.peers.mu.Unlock()
@@ -142,12 +142,15 @@ func (l *Leases) End(n domain.Node) {
 		case d.by == s || p.node.Name != n.Name:
 			return false
 		case d.by.mine():
-			return d.cut != 0 && p.node == n
+			return d.cut != 0 && !d.back && p.node == n
 		default:
 			return p.node.Life <= n.Life
 		}
 	}
-	l.scan(func(_ int, b *bucket, le *lease) *room { return l.dropDevices(b, le, over) })
+	l.scan(func(_ int, b *bucket, le *lease) *room {
+		l.giveBack(b, le, s)
+		return l.dropDevices(b, le, over)
+	})
 }
 
 // dropDevices drops devices of a lease. It returns the room when it was ended by that.
@@ -168,7 +171,7 @@ func (l *Leases) dropDevices(b *bucket, le *lease, over func(device) bool) *room
 // replaced brings a lease in line with its devices; mine tells whether this node has another word on it than before. It returns the room when
 // the lease has none left, and has ended.
 func (l *Leases) replaced(b *bucket, le *lease, mine bool) *room {
-	mine = le.yield() || mine
+	l.yield(b, le)
 	le.reckon()
 	if mine {
 		l.changed(b, le)

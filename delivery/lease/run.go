@@ -35,6 +35,7 @@ func (l *Leases) sweep() {
 	now := l.micro()
 	for i := range l.buckets {
 		l.tellAll(l.sweepBucket(&l.buckets[i], now))
+		l.tellAll(l.sweepYielding(&l.buckets[i], now))
 	}
 	if l.tellFact != nil {
 		l.sweepPeers(now)

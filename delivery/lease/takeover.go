@@ -107,16 +107,33 @@ func onceMine(devices []device) []device {
 	return devices
 }
 
-// worse tells whether this node says of a device elsewhere in a list what is later.
+// worse tells whether this node says of a device elsewhere in a list what is as good.
 func worse(devices []device, i int) bool {
 	d := &devices[i]
 	for j := range devices {
 		o := &devices[j]
-		if i != j && o.resource == d.resource && o.by.mine() && d.by.mine() && d.cut != 0 && (o.cut == 0 || o.cut >= d.cut) {
+		if i != j && o.resource == d.resource && o.by.mine() && d.by.mine() && d.cut != 0 && !d.better(o) {
 			return true
 		}
 	}
 	return false
+}
+
+// better tells whether, of two that this node says of a device that is cut, this is the one to go on with: not what another knows better; what
+// was seen to be cut rather than what was believed, which may have come from the very same; what was cut later; what this node said before.
+func (d *device) better(o *device) bool {
+	switch {
+	case o.cut == 0:
+		return false
+	case (d.yields == 0) != (o.yields == 0):
+		return d.yields == 0
+	case d.dead != o.dead:
+		return o.dead
+	case d.cut != o.cut:
+		return d.cut > o.cut
+	default:
+		return d.by == 0 && o.by != 0
+	}
 }
 
 // tellTook tells that buckets of a peer were taken over, and sees to it that its rows of them count no more. What was taken over has been

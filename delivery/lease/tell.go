@@ -11,7 +11,7 @@ import (
 // What nodes tell one another. Each device in a lease is the word of one node: where it views, or did last. A node tells all that it says of a
 // lease whenever that changes, and what others told it never changes by itself: so whoever has heard all knows the same, in whatever order
 // things happened. Whoever wants to end what is another node's word asks for it, and takes it for done; the other ends what began before the
-// ask and tells so. A device that another node knows better of is dropped by the one that knows less.
+// ask and tells so. A device that another node knows better of is dropped by the one that knows less, when all have heard the other (yield.go).
 
 // toldAll tells all other nodes, in order with what else is told of a user: its bucket is locked.
 func (l *Leases) toldAll(fact []byte) {
@@ -121,12 +121,11 @@ func (l *Leases) since(now int64) int64 {
 	return max(now, l.latest.Load()+1)
 }
 
-// Snapshot sends all that this node says, user by user. No lock is held while it sends.
+// Snapshot sends all that this node says, user by user; then what it took over before, so that nothing of it is missed meanwhile. No lock is
+// held while it sends.
 func (l *Leases) Snapshot(send func(fact []byte)) {
 	send(binary.AppendUvarint([]byte{byte(factNode)}, uint64(l.number)))
-	for _, t := range l.peers.tookAll() {
-		send(appendTook(nil, &t))
-	}
+	took := l.peers.tookAll()
 	for _, a := range l.asks.all() {
 		send(appendAsk(nil, &a))
 	}
@@ -137,6 +136,9 @@ func (l *Leases) Snapshot(send func(fact []byte)) {
 				send(fact)
 			}
 		}
+	}
+	for _, t := range took {
+		send(appendTook(nil, &t))
 	}
 }
 

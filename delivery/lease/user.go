@@ -16,13 +16,14 @@ type userKey struct {
 
 // bucket holds the users that fall into one partition of Rows. Its lock guards them and their leases.
 type bucket struct {
-	mu      sync.Mutex
-	users   map[userKey]*user
-	idle    idleLeases
-	dirty   []*user  // whose row is to be written
-	free    []uint32 // rows that hold nobody
-	numbers uint32   // rows there are
-	void    int64    // rows that were written until then are void: what is true has been written later, or waits
+	mu       sync.Mutex
+	users    map[userKey]*user
+	idle     idleLeases
+	yielding []yielding // the first that is due first
+	dirty    []*user    // whose row is to be written
+	free     []uint32   // rows that hold nobody
+	numbers  uint32     // rows there are
+	void     int64      // rows that were written until then are void: what is true has been written later, or waits
 }
 
 // user is a user who views rooms, or whose row is yet to be emptied.
@@ -57,7 +58,9 @@ type device struct {
 	cut      int64           // 0: it views now
 	since    int64           // when it began to view: whoever ends what was before does not end it
 	by       source
-	dead     bool // cut because its node is dead: nobody knows when it was shown what
+	yields   int64 // when this node says nothing of it any more, since another knows better; 0: it does not end so
+	dead     bool  // cut because its node is dead: nobody knows when it was shown what
+	back     bool  // taken over from a node that lives, and says itself what is so
 }
 
 // source is the node that has the word on a device: 0 is this one.
@@ -192,44 +195,6 @@ func (le *lease) wait(now, since int64) {
 		le.devices = append(le.devices, waiting)
 	}
 	le.reckon()
-}
-
-// yield drops this node's word on devices of which another node knows better: those that view there, or were cut there later. It tells
-// whether there were such. Who views here is never dropped.
-func (le *lease) yield() (some bool) {
-	if !le.shared() {
-		return false
-	}
-	live, better := le.live(), make([]bool, len(le.devices))
-	for i := range le.devices {
-		better[i] = le.knownBetter(&le.devices[i], live)
-		some = some || better[i]
-	}
-	if !some {
-		return false
-	}
-	kept := le.devices[:0]
-	for i, d := range le.devices {
-		if !better[i] {
-			kept = append(kept, d)
-		}
-	}
-	clear(le.devices[len(kept):])
-	le.devices = kept
-	return true
-}
-
-// knownBetter tells whether another node knows better of one of this node's devices.
-func (le *lease) knownBetter(own *device, live bool) bool {
-	if own.cut == 0 || !own.by.mine() {
-		return false
-	}
-	if own.resource == "" && live {
-		return true
-	}
-	return slices.ContainsFunc(le.devices, func(d device) bool {
-		return d.resource == own.resource && !d.by.mine() && (d.cut == 0 || d.cut > own.cut)
-	})
 }
 
 // dropCut forgets devices of this node that were cut before an instant, unless the lease outlasts them, and the oldest of too many.
