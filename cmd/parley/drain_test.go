@@ -62,7 +62,7 @@ func TestDrainTellsWhatIsStored(t *testing.T) {
 			stored[string(body.Text)] = true
 		}
 	})
-	count := func() (stillMissing int, all int) {
+	count := func() (stillMissing, all int) {
 		mu.Lock()
 		defer mu.Unlock()
 		for text := range acked {
