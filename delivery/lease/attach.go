@@ -39,7 +39,8 @@ func (l *Leases) Attach(app domain.AppID, who domain.UserID, inc domain.Incarnat
 	return out
 }
 
-// resume lets a device view again, if it may.
+// resume lets a device view again, if it may. It goes on with what began before: who ended that, and did not know that the device is back,
+// ended this.
 func (le *lease) resume(r domain.Resource, now, since, keep int64) (res Resumed, ok bool) {
 	var last device
 	if le.stays {
@@ -52,8 +53,9 @@ func (le *lease) resume(r domain.Resource, now, since, keep int64) (res Resumed,
 			res.Room = le.room.id
 			return res, true
 		}
+		since = d.since
 	case le.idle != 0 && le.stays && !le.anyone() && last.cut != 0:
-		res = last.left(now, keep, le.joined)
+		res, since = last.left(now, keep, le.joined), last.since
 	case le.anyone() && (le.stays || le.idle > now-keep):
 		res.After = at(le.idle)
 	default:
