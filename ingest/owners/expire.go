@@ -2,6 +2,7 @@ package owners
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"parley/domain"
@@ -40,17 +41,15 @@ func (t *tenure) expire(now time.Time) int {
 func (t *tenure) takeExpired(now time.Time) (gone []domain.Request, left int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	late := t.late[:0]
-	for _, req := range t.late {
+	expired := func(req domain.Request) bool {
 		if now.Before(req.Deadline) {
-			late = append(late, req)
-		} else {
-			gone = append(gone, req)
+			return false
 		}
+		gone = append(gone, req)
+		return true
 	}
-	clear(t.late[len(late):])
-	t.late = late
-	return gone, len(late)
+	t.left, t.late = slices.DeleteFunc(t.left, expired), slices.DeleteFunc(t.late, expired)
+	return gone, len(t.left) + len(t.late)
 }
 
 // refuse answers a command that no shard has.

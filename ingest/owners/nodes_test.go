@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parley/domain"
+	"parley/ingest/shard"
 )
 
 // move gives a partition to another node, and tells all nodes of it, in any order, some late.
@@ -56,4 +57,26 @@ func TestPartitionsMoveInOrder(t *testing.T) {
 	}
 	t.Logf("%d moves, the longest wait was %s", n, worst.Round(time.Millisecond))
 	require.Greater(t, n, 5)
+}
+
+// TestOldUnknownOutcomeIsForgotten leaves an outcome unknown, and long after moves the partition while messages are under way: none of them comes back.
+func TestOldUnknownOutcomeIsForgotten(t *testing.T) {
+	const hearing = 50 * time.Millisecond
+	s := newStuckShard(t, shard.Settings{Hearing: hearing})
+	answer := s.submit(time.Now().Add(hearing))
+	require.Equal(t, domain.Unknown, domain.CodeOf((<-answer).Err))
+	close(s.open)
+	time.Sleep(2 * hearing)
+	require.Eventually(t, func() bool { return s.nodes[0].Ready() == nil }, 10*time.Second, time.Millisecond)
+
+	var senders sync.WaitGroup
+	for i := range 6 {
+		senders.Go(func() { s.send(i, 200, 16) })
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	time.Sleep(50 * time.Millisecond)
+	for _, p := range s.nodes[0].Partitions() {
+		s.move(r, p, "n1")
+	}
+	senders.Wait()
 }

@@ -27,6 +27,7 @@ type tenure struct {
 	mu     sync.RWMutex     // for writing also while commands are handed over: nobody finds their route before all of them are on it
 	moving bool             // the shard hands over: what comes waits in late
 	ended  bool             // run has returned
+	left   []domain.Request // in order: what the shard that hands over has not decided; each with a deadline
 	late   []domain.Request // in order: what comes while the shard hands over, or is about to open; each with a deadline
 }
 
@@ -158,21 +159,24 @@ func (t *tenure) close() {
 	t.at.Store(nil)
 }
 
-// handOver gives what the shard has not decided to whom the ring names, and what came meanwhile behind it. A shard that lost the partition before
-// has left outcomes unknown: then all of it goes back to its senders.
+// handOver gives what the shard has not decided to whom the ring names, and what came meanwhile behind it. All of it goes back to its senders
+// when it may have come behind an outcome that was left unknown.
 func (t *tenure) handOver(s *shard.Shard) {
 	begin := time.Now()
 	defer func() { t.o.metrics.handed.Observe(time.Since(begin).Seconds()) }()
 	t.mu.Lock()
 	t.moving = true
 	t.mu.Unlock()
-	var undecided []domain.Request
-	<-s.HandOver(func(req domain.Request) { undecided = append(undecided, req) })
+	<-s.HandOver(func(req domain.Request) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.left = append(t.left, req)
+	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at.Store(nil)
 	t.moving = false
-	t.late = append(undecided, t.late...)
+	t.late, t.left = append(t.left, t.late...), nil
 	if s.Uncertain() { // their senders keep them in order, behind what is submitted again
 		for _, req := range t.late {
 			req.Done(domain.Result{Err: errMoved})

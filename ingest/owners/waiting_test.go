@@ -15,7 +15,7 @@ import (
 	"parley/ingest/shard"
 )
 
-// stuck is a fleet whose first node hands a partition over and cannot end it, because the log keeps what it has appended waiting.
+// stuck is a fleet whose first node waits for the log to take what it appends.
 type stuck struct {
 	*fleet
 	reg  *prometheus.Registry // of the first node
@@ -25,18 +25,27 @@ type stuck struct {
 	held <-chan domain.Result
 }
 
-func newStuck(t *testing.T, set shard.Settings, waiting int) *stuck {
-	s := &stuck{reg: prometheus.NewRegistry(), open: make(chan struct{})}
-	s.fleet = newFleetWith(t, 2, set, func(cfg *owners.Config) {
-		if cfg.Waiting = waiting; cfg.Node == "n0" {
-			cfg.Metrics = s.reg
-		}
-	})
-	old, heir := s.nodes[0], s.nodes[1]
+func newStuckShard(t *testing.T, set shard.Settings, with ...func(*owners.Config)) *stuck {
+	s := &stuck{open: make(chan struct{})}
+	s.fleet = newFleetWith(t, 2, set, with...)
+	old := s.nodes[0]
 	require.Eventually(t, func() bool { return old.Ready() == nil }, 10*time.Second, time.Millisecond)
 	s.p, _ = old.Partition(domain.DirectStream(app, "ann", "ben"))
 	require.NoError(t, (<-s.submit(time.Time{})).Err)
 	old.slow.Store(&s.open)
+	return s
+}
+
+// newStuck is newStuckShard while it hands its partition over, and cannot end that.
+func newStuck(t *testing.T, set shard.Settings, waiting int) *stuck {
+	reg := prometheus.NewRegistry()
+	s := newStuckShard(t, set, func(cfg *owners.Config) {
+		if cfg.Waiting = waiting; cfg.Node == "n0" {
+			cfg.Metrics = reg
+		}
+	})
+	s.reg = reg
+	old, heir := s.nodes[0], s.nodes[1]
 	s.held = s.submit(time.Now().Add(time.Minute))
 	time.Sleep(20 * time.Millisecond) // it is in the log's hands
 	old.learn(s.p, heir.name, old.name)

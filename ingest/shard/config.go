@@ -75,6 +75,7 @@ type Settings struct {
 	LoadTimeout   time.Duration // (5 s)
 	RetryAfter    time.Duration // the pause after the store failed (100 ms), doubled up to 2 s
 	StopTimeout   time.Duration // how long a stop may take (5 s)
+	Hearing       time.Duration // after which a sender on any node knows that an outcome is unknown, and what it sent before is here (500 ms)
 	Fence         fence.Config  // Claim and Jitter are the shard's own
 }
 
@@ -101,6 +102,7 @@ func (s Settings) withDefaults() Settings {
 	def(&s.LoadTimeout, 5*time.Second)
 	def(&s.RetryAfter, 100*time.Millisecond)
 	def(&s.StopTimeout, 5*time.Second)
+	def(&s.Hearing, 500*time.Millisecond)
 	return s
 }
 
@@ -142,6 +144,7 @@ func (s Settings) Validate() error {
 		{"load_timeout", int(s.LoadTimeout)},
 		{"retry_after", int(s.RetryAfter)},
 		{"stop_timeout", int(s.StopTimeout)},
+		{"hearing", int(s.Hearing)},
 	} {
 		positive(f.name, f.value)
 	}

@@ -285,8 +285,11 @@ func (s *Shard) answer(p *pending, r domain.Result) {
 		return
 	}
 	p.answered = true
-	if domain.CodeOf(r.Err) == domain.Unknown {
-		s.uncertain.Store(true)
+	if r.Err == errExpired || domain.CodeOf(r.Err) == domain.Unknown { // of a node that stalled neither is waited for: both are submitted again elsewhere
+		s.unknownAt = time.Now()
+		if s.elsewhere != nil {
+			s.uncertain.Store(true)
+		}
 	}
 	s.metrics.answered(p, r)
 	p.req.Done(r)

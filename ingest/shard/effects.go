@@ -12,7 +12,7 @@ import (
 
 // obey does what the fence's effects mean, in order.
 func (s *Shard) obey(effects []fence.Effect) {
-	for _, e := range effects {
+	for i, e := range effects {
 		if s.halted != nil {
 			return
 		}
@@ -24,7 +24,11 @@ func (s *Shard) obey(effects []fence.Effect) {
 		case fence.Acked:
 			s.onAcked(e)
 		case fence.BatchVoid:
-			s.onVoid()
+			deposed := false
+			if i+1 < len(effects) {
+				_, deposed = effects[i+1].(fence.Deposed)
+			}
+			s.onVoid(deposed)
 		case fence.Deposed:
 			s.onDeposed(e)
 		case fence.Halted:
@@ -152,20 +156,20 @@ func (s *Shard) onAcked(e fence.Acked) {
 }
 
 // onVoid gives up the batch in flight, which will never be in. Its commands are decided again, before those that were decided after them: else
-// a sender's later messages would overtake earlier ones. A command whose batch is void for the second time moved, and all of its stream that
-// came after it with it: the batch may be what the log refuses.
-func (s *Shard) onVoid() {
+// a sender's later messages would overtake earlier ones. A command whose batch is void for the second time without another's claim moved, and all of
+// its stream that came after it with it: the batch may be what the log refuses.
+func (s *Shard) onVoid(deposed bool) {
 	s.redecide()
 	s.flight.drop()
 	again := make([]*pending, 0, len(s.flight.waiters))
 	moved := make(map[domain.StreamID]bool)
 	for _, w := range s.flight.waiters {
-		if w.p.voided || moved[w.p.req.Stream] {
+		if !deposed && w.p.voided || moved[w.p.req.Stream] {
 			moved[w.p.req.Stream] = true
 			s.answer(w.p, domain.Result{Err: errMoved})
 			continue
 		}
-		w.p.voided = true
+		w.p.voided = w.p.voided || !deposed
 		again = append(again, w.p)
 	}
 	s.putBack(again)
@@ -246,12 +250,13 @@ func (s *Shard) putBack(decided []*pending) {
 	s.queue.unshift(back)
 }
 
-// onDeposed ends the ownership: whoever waits asks the new owner.
+// onDeposed ends the ownership. What is not decided waits in order, that of the void batch in front: for this shard to own again while the ring names its
+// node, for the hand-over when it does not, or for its deadline. Nobody is told that an outcome is unknown: who was would submit the command again behind
+// those that the sender had sent after it.
 func (s *Shard) onDeposed(e fence.Deposed) {
 	s.log.Warn("partition lost", "term", uint64(e.By))
 	s.metrics.deposed.Inc()
 	s.disown()
-	s.failUndecided(errMoved)
 }
 
 // disown stops deciding and drops what was decided and not acknowledged.

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"slices"
+	"time"
 
 	"parley/domain"
 )
@@ -17,8 +18,8 @@ func (s *Shard) HandOver(elsewhere func(domain.Request)) (settled <-chan struct{
 // Owns tells whether the shard is the partition's owner, as far as it knows.
 func (s *Shard) Owns() bool { return s.serving.Load() }
 
-// Uncertain tells whether the shard has left the outcome of a command unknown. Its sender submits it again: what came after it must not be
-// decided before.
+// Uncertain tells, when the shard has settled, whether what it has handed over, or what came meanwhile, may have been sent behind a command whose outcome
+// was left unknown, before the sender knew that. The sender submits that command again: what came after it must not be decided before.
 func (s *Shard) Uncertain() bool { return s.uncertain.Load() }
 
 // dismiss answers what is not decided, or gives it to whoever takes it over.
@@ -27,8 +28,15 @@ func (s *Shard) dismiss() {
 		s.failUndecided(errStopping)
 		return
 	}
+	heard := s.unknownAt.Add(s.set.Hearing)
+	if time.Now().Before(heard) {
+		s.uncertain.Store(true)
+	}
 	for _, p := range s.undecided() {
 		s.mail.decided(1)
+		if p.at.Before(heard) {
+			s.uncertain.Store(true)
+		}
 		if !p.answered {
 			p.answered = true
 			s.metrics.handedOver.Inc()

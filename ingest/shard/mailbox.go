@@ -13,7 +13,7 @@ type pending struct {
 	stream   *stream // nil: not looked up yet
 	at       time.Time
 	deadline time.Time
-	voided   bool // was in a batch that is void, and is decided again
+	voided   bool // was in a batch that is void though nobody else claimed, and is decided again
 	answered bool // given up at its deadline with an unknown outcome; it happens in its turn all the same, for nobody
 }
 

@@ -200,6 +200,7 @@ func quick() shard.Settings {
 	return shard.Settings{
 		FlushEvery: 10 * time.Millisecond,
 		RetryAfter: 5 * time.Millisecond,
+		Hearing:    20 * time.Millisecond,
 		Fence: fence.Config{
 			Settle: 50 * time.Millisecond, Follow: 20 * time.Millisecond, Poll: 20 * time.Millisecond,
 			BackoffMin: 2 * time.Millisecond, BackoffMax: 20 * time.Millisecond,

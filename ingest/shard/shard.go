@@ -24,7 +24,7 @@ type Shard struct {
 	at      atomic.Pointer[Place] // behind the last accepted commit
 
 	tailCommits atomic.Int64
-	uncertain   atomic.Bool // some command was answered with an unknown outcome
+	uncertain   atomic.Bool // what is handed over came behind a command whose outcome was left unknown, or may have
 
 	leave       chan func(domain.Request) // has room for one
 	settled     chan struct{}
@@ -33,6 +33,7 @@ type Shard struct {
 	// What follows belongs to the loop.
 
 	elsewhere func(domain.Request) // takes what is not decided, while the shard hands over; else nil
+	unknownAt time.Time            // when an outcome was last left unknown, or a command expired
 
 	owner     *fence.Owner
 	start     time.Time
