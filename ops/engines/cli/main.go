@@ -24,6 +24,7 @@ type options struct {
 	dir                      string
 	kafka, cassandra, gossip int
 	patience                 time.Duration
+	measure                  bool
 }
 
 func main() {
@@ -44,6 +45,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags.IntVar(&o.cassandra, "cassandra-port", 9042, "Cassandra's port for clients")
 	flags.IntVar(&o.gossip, "cassandra-storage-port", 7000, "Cassandra's port among its nodes")
 	flags.DurationVar(&o.patience, "patience", 2*time.Minute, "how long to wait until all are ready")
+	flags.BoolVar(&o.measure, "measure", false, "let Java compile as in production: slower to start, warm after a minute of load")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
@@ -78,6 +80,9 @@ func start(ctx context.Context, out io.Writer, names []string, o *options) error
 		c, err := prepare(ctx, name, o)
 		if err != nil {
 			return err
+		}
+		if o.measure {
+			c.ForMeasurements()
 		}
 		began := time.Now()
 		if err := c.Start(ctx); err != nil {
