@@ -277,7 +277,7 @@ func (n *node) awaitShards(ctx context.Context) error {
 }
 
 // startCore brings up what must run before clients come: the partitions that are to be here, and what hands entries on. A node among others
-// first learns what they know, and then takes its share.
+// first reads who viewed what, tells them and learns what they know, and then takes its share.
 func (n *node) startCore(ctx, core context.Context, wg *sync.WaitGroup) error {
 	if n.cluster == nil {
 		if err := n.awaitShards(ctx); err != nil {
@@ -285,11 +285,11 @@ func (n *node) startCore(ctx, core context.Context, wg *sync.WaitGroup) error {
 		}
 		return n.startDelivery(core, wg, n.reached())
 	}
-	n.start(core, wg, "other nodes", as(roleLinks, n.cluster.run))
-	n.start(core, wg, "answers to other nodes", as(roleLinks, n.cluster.serve))
-	if err := n.leases.Load(ctx); err != nil {
+	if err := n.leases.Load(ctx); err != nil { // before others hear what this node says, and that there is no more
 		return err
 	}
+	n.start(core, wg, "other nodes", as(roleLinks, n.cluster.run))
+	n.start(core, wg, "answers to other nodes", as(roleLinks, n.cluster.serve))
 	if err := n.cluster.awaitKnown(ctx); err != nil {
 		return err
 	}
