@@ -139,11 +139,12 @@ func roleOf(s *profile.Sample, stack []string) string {
 // busyIn says what a sample was busy with: system calls, or the package of the innermost function that is not the runtime's. What the runtime
 // does for nobody is told by its kind.
 func busyIn(stack []string) string {
-	for i, name := range stack {
-		switch p := packageOf(name); {
-		case i == 0 && (strings.HasPrefix(p, "internal/runtime/syscall") || p == "syscall"):
-			return "system calls"
+	for _, name := range stack {
+		p := packageOf(name)
+		switch leaf := packageOf(stack[0]); {
 		case p == "runtime" || strings.HasPrefix(p, "internal/runtime/"):
+		case leaf == "syscall" || strings.HasPrefix(leaf, "internal/runtime/syscall"):
+			return "system calls"
 		default:
 			return p
 		}

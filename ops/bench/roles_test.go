@@ -70,6 +70,7 @@ func TestRoleOf(t *testing.T) {
 		{"generic", []string{"slices.Sort[go.shape.[]parley/domain.Seq,a.b]", "main.main"}, nil, "runtime", "slices"},
 		{"collection", []string{"runtime.scanObject", "runtime.gcDrain", "runtime.gcBgMarkWorker"}, nil, "runtime", "garbage collection"},
 		{"scheduler", []string{"runtime.futex", "runtime.findRunnable", "runtime.schedule", "runtime.mcall"}, nil, "runtime", "scheduling"},
+		{"poller", []string{"internal/runtime/syscall/linux.EpollWait", "runtime.netpoll", "runtime.findRunnable", "runtime.schedule"}, nil, "runtime", "scheduling"},
 		{"nothing is known", nil, nil, "runtime", "runtime"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
