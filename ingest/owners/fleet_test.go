@@ -37,7 +37,7 @@ type member struct {
 	name  domain.NodeName
 	links map[domain.NodeName]chan func()
 
-	onReleased func() // when another node has released a partition to this one, before it hears of it; nil: nothing
+	onReleased func(domain.Partition) error // when another node has released a partition to this one, which hears the error; nil: nothing happens
 
 	slow    atomic.Pointer[chan struct{}] // what this member appends reaches the log when it is closed; nil: at once
 	died    chan struct{}                 // closed by kill
@@ -141,10 +141,7 @@ func (m *member) Release(ctx context.Context, to domain.NodeName, p domain.Parti
 	}
 	err := other.Owners.Release(ctx, p)
 	if err == nil && m.onReleased != nil {
-		m.onReleased()
-	}
-	if m.dead() || other.dead() {
-		return errDead
+		err = m.onReleased(p)
 	}
 	return err
 }

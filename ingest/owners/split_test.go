@@ -1,7 +1,6 @@
 package owners_test
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -10,9 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parley/domain"
-	"parley/domain/conversation"
 	"parley/domain/fence"
-	"parley/domain/message"
 	"parley/ingest/shard"
 )
 
@@ -32,10 +29,11 @@ func TestSplitViewIsCalm(t *testing.T) {
 		b.learn(p, b.name, "") // a is dead, as b sees it
 	}
 	stop := make(chan struct{})
-	var senders sync.WaitGroup
-	sent := make([]sent, 6)
-	for i := range sent {
-		senders.Go(func() { sent[i] = f.persist(f.nodes[i%2], i, 4, stop) })
+	var running sync.WaitGroup
+	senders := make([]*sender, 6)
+	for i := range senders {
+		senders[i] = f.sender(f.nodes[i%2], i)
+		running.Go(func() { senders[i].run(4, stop) })
 	}
 	time.Sleep(turns * settle)
 	split := time.Since(begin)
@@ -48,15 +46,15 @@ func TestSplitViewIsCalm(t *testing.T) {
 		return a.Ready() == nil && !slices.ContainsFunc(parts, func(p domain.Partition) bool { _, owns := a.Here(p); return !owns })
 	}, 10*time.Second, time.Millisecond)
 	close(stop)
-	senders.Wait()
+	running.Wait()
 
 	for _, p := range parts {
 		n := during[p] - before[p]
 		t.Logf("partition %d: %d claims in %v", p, n, split.Round(time.Millisecond))
 		require.LessOrEqual(t, n, int(split/settle)+1, "nobody takes a partition back at once")
 	}
-	for i, s := range sent {
-		t.Logf("sender %d on %s: %d messages, the longest wait was %v", i, f.nodes[i%2].name, s.n, s.longest.Round(time.Millisecond))
+	for i, s := range senders {
+		t.Logf("sender %d on %s: %d messages, the longest wait was %v", i, s.node.name, s.n, s.longest.Round(time.Millisecond))
 		require.Greater(t, s.n, 20, "both sides are served")
 	}
 	time.Sleep(2 * settle) // it may have been deposed last without having read so
@@ -85,63 +83,4 @@ func (f *fleet) claims(parts []domain.Partition) map[domain.Partition]int {
 		}
 	}
 	return out
-}
-
-// sent is what a sender has seen.
-type sent struct {
-	n       int           // messages that were accepted
-	longest time.Duration // that one waited for it, with all that was sent again
-}
-
-// persist sends messages from one user to another through a node until stop is closed, a window of them at once. What has an unknown outcome, or comes
-// while there is no owner, is sent again with what came behind it, as a gateway does, when all of it is answered. It checks that each is answered once
-// each time it is sent, and that they are accepted in their order, each once.
-func (f *fleet) persist(node *member, i, window int, stop <-chan struct{}) (s sent) {
-	from, to := domain.UserID(fmt.Sprintf("a%d", i)), domain.UserID(fmt.Sprintf("b%d", i))
-	began := make(map[int]time.Time)
-	for {
-		select {
-		case <-stop:
-			return s
-		default:
-		}
-		results := make([]domain.Result, window)
-		var answered sync.WaitGroup
-		answered.Add(window)
-		for k := range window {
-			n := s.n + k + 1
-			if began[n].IsZero() {
-				began[n] = time.Now()
-			}
-			body := fmt.Appendf(nil, "%d", n)
-			node.Owners.Submit(domain.Request{
-				Stream: domain.DirectStream(app, from, to), Deadline: time.Now().Add(20 * time.Second),
-				Command: conversation.SendMessage{
-					Sender:   conversation.Sender{User: from, Incarnation: 1, Resource: "web", ClientID: uint64(n), Hash: message.Hash(body)},
-					To:       conversation.Recipient{User: to, Incarnation: 1},
-					Envelope: message.Envelope{Kind: message.Text, Size: len(body)}, Body: body,
-				},
-				Done: func(r domain.Result) {
-					results[k] = r
-					answered.Done() // panics at the second answer
-				},
-			})
-		}
-		answered.Wait()
-		for k, r := range results {
-			if code := domain.CodeOf(r.Err); code == domain.Unknown || code == domain.Stopping || code == domain.Busy {
-				break
-			}
-			if n := s.n + 1; r.Err != nil || r.Seq != domain.Seq(n) {
-				f.t.Errorf("message %d of %s, %d in its window: seq %d, %v", n, from, k, r.Seq, r.Err)
-				return s
-			}
-			s.n++
-			s.longest = max(s.longest, time.Since(began[s.n]))
-			delete(began, s.n)
-		}
-		if len(began) > 0 {
-			time.Sleep(5 * time.Millisecond)
-		}
-	}
 }

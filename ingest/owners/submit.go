@@ -84,12 +84,13 @@ func (o *Owners) sendOn(p domain.Partition, req domain.Request, hops int) {
 	o.send(node, req, hops)
 }
 
-// send hands a command to another node. It is counted among those of its stream that are under way.
+// send hands a command to another node. It is counted among those of its stream that are under way until its sender has its answer: who must send it
+// again knows so before a later one can take another way.
 func (o *Owners) send(node domain.NodeName, req domain.Request, hops int) {
 	done, stream := req.Done, req.Stream
 	req.Done = func(r domain.Result) {
-		o.routes.end(stream)
 		done(r)
+		o.routes.end(stream)
 	}
 	o.peers.Submit(node, req, hops)
 }
