@@ -36,6 +36,12 @@ func askLog(cmd *cobra.Command, verb string, q url.Values) error {
 	if errors.Is(err, pebble.ErrLocked) {
 		return askServer(ctx, cmd, verb, q, out)
 	}
+	if errors.Is(err, errNoLog) && knowsServer(cmd) {
+		if asked := askServer(ctx, cmd, verb, q, out); asked != nil {
+			return fmt.Errorf("%w; and the server of that folder: %w", err, asked)
+		}
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -48,6 +54,18 @@ func askLog(cmd *cobra.Command, verb string, q url.Values) error {
 	}
 	return errors.Join(err, n.close())
 }
+
+// knowsServer tells whether the folder has a dev.json of a server whose log is elsewhere.
+func knowsServer(cmd *cobra.Command) bool {
+	c, _ := configFrom(cmd)
+	if c.Storage.Log == "" {
+		return false // what is wrong has been said
+	}
+	d, err := readDev(c.Data)
+	return err == nil && d.Admin != ""
+}
+
+var errNoLog = errors.New("there is no log")
 
 var errNobodyWrites = errors.New("there is nothing to follow: no server runs on this folder, and none could start while it is read")
 
@@ -70,7 +88,8 @@ func openReading(ctx context.Context, cmd *cobra.Command) (*node, error) {
 	}
 	dir := filepath.Join(c.Data, "log")
 	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("there is no log: %w (name the server's --data folder, its --config file or its --admin address)", err)
+		return nil, fmt.Errorf("%w in this folder: %w (a log in Kafka is found by the server's --config file or --admin address, an embedded one also by its --data folder)",
+			errNoLog, err)
 	}
 	l, err := pebble.OpenLog(dir, pebble.Options{ReadOnly: true})
 	if err != nil {
