@@ -206,8 +206,10 @@ func (c *cluster) close() (err error) {
 	return err
 }
 
-// handOverTime is how long a node that stops waits for others to take its partitions over.
-const handOverTime = 3 * time.Second
+const (
+	handOverTime = 3 * time.Second       // the longest that a node which stops waits for others to take its partitions over
+	waitEvery    = 10 * time.Millisecond // between looks of a node that starts or stops
+)
 
 // handOver gives this node's partitions to the others, as far as there are others.
 func (c *cluster) handOver(ctx context.Context) {
@@ -215,39 +217,29 @@ func (c *cluster) handOver(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, handOverTime)
 	defer cancel()
 	c.ring.Drain()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		left := 0
-		for _, p := range c.node.owners.Partitions() {
-			here, _ := c.node.owners.Here(p)
-			if _, taken := c.ring.Owner(p); here && taken {
-				left++
-			}
-		}
-		if left == 0 {
-			c.node.log.Info("partitions handed over", "took_ms", time.Since(begin).Milliseconds())
-			return
-		}
-		select {
-		case <-ctx.Done():
-			c.node.log.Warn("partitions were not taken over in time", "left", left)
-			return
-		case <-tick.C:
+	left := 0
+	if !until(ctx, waitEvery, func() bool { left = c.left(); return left == 0 }) {
+		c.node.log.Warn("partitions were not taken over in time", "left", left)
+		return
+	}
+	c.node.log.Info("partitions handed over", "took_ms", time.Since(begin).Milliseconds())
+}
+
+// left returns how many partitions are here that another node is to own.
+func (c *cluster) left() (n int) {
+	for _, p := range c.node.owners.Partitions() {
+		here, _ := c.node.owners.Here(p)
+		if _, taken := c.ring.Owner(p); here && taken {
+			n++
 		}
 	}
+	return n
 }
 
 // awaitKnown waits until this node knows what is not on the log: who is online elsewhere, and who views what.
 func (c *cluster) awaitKnown(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for c.links.Ready() != nil {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
+	if !until(ctx, waitEvery, func() bool { return c.links.Ready() == nil }) {
+		return ctx.Err()
 	}
 	return nil
 }
@@ -361,17 +353,10 @@ func (w passed) arrived(ctx context.Context, stream domain.StreamID) bool {
 	if head == nil || head.Seq == 0 {
 		return false
 	}
-	for {
+	return until(ctx, arrivePause, func() bool { // if only since a moment ago
 		entries, err := w.queries.Entries(ctx, stream, head.Seq, head.Seq, 1, 1)
-		if err == nil && len(entries) > 0 {
-			return true // if only since a moment ago
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(arrivePause):
-		}
-	}
+		return err == nil && len(entries) > 0
+	})
 }
 
 // WaitHere implements ingest.Projections.

@@ -18,9 +18,9 @@ import (
 // two nodes, changes nothing: their writes are idempotent.
 const lookEvery = 50 * time.Millisecond
 
-// until returns true when cond is true, false when ctx ends before.
-func until(ctx context.Context, cond func() bool) bool {
-	tick := time.NewTicker(lookEvery)
+// until looks from time to time, and returns true when cond is true, false when ctx ends before.
+func until(ctx context.Context, every time.Duration, cond func() bool) bool {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		if cond() {
@@ -41,7 +41,7 @@ func while(ctx context.Context, cond func() bool, f func(context.Context) error)
 	defer wg.Wait()
 	defer end()
 	wg.Go(func() {
-		until(ctx, func() bool { return !cond() })
+		until(ctx, lookEvery, func() bool { return !cond() })
 		end()
 	})
 	if err := f(ctx); ctx.Err() == nil {
@@ -56,7 +56,7 @@ func (n *node) whenHere(ctx context.Context, p domain.Partition, f func(context.
 		return f(ctx)
 	}
 	here := func() bool { here, _ := n.owners.Here(p); return here }
-	for until(ctx, here) {
+	for until(ctx, lookEvery, here) {
 		if err := while(ctx, here, f); err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (n *node) whenHere(ctx context.Context, p domain.Partition, f func(context.
 func (n *node) follow(ctx context.Context, p domain.Partition, from fence.Reader) error {
 	owned := func() bool { _, owns := n.owners.Here(p); return owns }
 	elsewhere := func() bool { return !owned() }
-	for until(ctx, elsewhere) {
+	for until(ctx, lookEvery, elsewhere) {
 		if err := while(ctx, elsewhere, func(ctx context.Context) error { return n.feeds[p].Follow(ctx, from) }); err != nil {
 			return err
 		}
