@@ -96,8 +96,9 @@ func (l *Leases) applyUser(by source, t *toldUser, out *outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.users[t.key]
+	forgotten := l.recent.forgotten(t.key, t.incarnation)
 	if u == nil {
-		if !t.says() {
+		if !t.says() || forgotten {
 			return
 		}
 		u = &user{key: t.key, incarnation: t.incarnation}
@@ -107,7 +108,7 @@ func (l *Leases) applyUser(by source, t *toldUser, out *outcome) {
 		l.supplant(b, u, t.incarnation, out)
 	}
 	for i := range t.leases {
-		if t.incarnation < u.incarnation {
+		if t.incarnation < u.incarnation || forgotten {
 			t.leases[i].devices = nil
 		}
 		l.applyLease(b, u, by, &t.leases[i], out)

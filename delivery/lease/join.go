@@ -294,9 +294,13 @@ func (l *Leases) each(id Room, who domain.UserID, f func(b *bucket, le *lease)) 
 
 // Forget ends all leases of a user whose account is deleted: of this incarnation, or an earlier one.
 func (l *Leases) Forget(app domain.AppID, who domain.UserID, inc domain.Incarnation) {
+	k := userKey{app, who}
+	if l.tellFact != nil {
+		l.recent.noteForgotten(k, inc, l.micro())
+	}
 	b := &l.buckets[Bucket(app, who)]
 	b.mu.Lock()
-	u := b.users[userKey{app, who}]
+	u := b.users[k]
 	var news []*room
 	if u != nil && u.incarnation <= inc {
 		news = l.endAll(b, u, forgotten)

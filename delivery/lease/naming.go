@@ -35,6 +35,7 @@ type recent struct {
 	mu     sync.Mutex
 	owners map[Room]recentOwner
 	listed map[viewer]recentListed
+	forgot map[userKey]recentForgot
 }
 
 type viewer struct {
@@ -50,6 +51,29 @@ type recentOwner struct {
 type recentListed struct {
 	on bool
 	at int64
+}
+
+// recentForgot is up to which incarnation a user's accounts are deleted.
+type recentForgot struct {
+	inc domain.Incarnation
+	at  int64
+}
+
+func (r *recent) noteForgotten(k userKey, inc domain.Incarnation, now int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.forgot == nil {
+		r.forgot = make(map[userKey]recentForgot)
+	}
+	r.forgot[k] = recentForgot{max(inc, r.forgot[k].inc), now}
+}
+
+// forgotten tells whether an account is known to be deleted.
+func (r *recent) forgotten(k userKey, inc domain.Incarnation) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, known := r.forgot[k]
+	return known && inc <= f.inc
 }
 
 func (r *recent) noteOwner(id Room, owner domain.UserID, now int64) {
@@ -96,6 +120,11 @@ func (r *recent) prune(before int64) {
 	for k, l := range r.listed {
 		if l.at <= before {
 			delete(r.listed, k)
+		}
+	}
+	for k, f := range r.forgot {
+		if f.at <= before {
+			delete(r.forgot, k)
 		}
 	}
 }
