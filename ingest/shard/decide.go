@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -285,7 +286,7 @@ func (s *Shard) answer(p *pending, r domain.Result) {
 		return
 	}
 	p.answered = true
-	if r.Err == errExpired || domain.CodeOf(r.Err) == domain.Unknown { // of a node that stalled neither is waited for: both are submitted again elsewhere
+	if errors.Is(r.Err, errExpired) || domain.CodeOf(r.Err) == domain.Unknown { // of a node that stalled neither is waited for: both are submitted again elsewhere
 		s.unknownAt = time.Now()
 		if s.elsewhere != nil {
 			s.uncertain.Store(true)

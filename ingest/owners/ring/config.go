@@ -51,8 +51,8 @@ func DefaultSettings() Settings { return Settings{}.withDefaults() }
 
 // Detection is how long a silent node lives at most among few others that are well: until it is probed and suspected, and then as a suspect.
 func (s Settings) Detection() time.Duration {
-	s = s.withDefaults()
-	return 2*s.Probe + time.Duration(s.Suspicion)*s.Probe
+	set := s.withDefaults()
+	return 2*set.Probe + time.Duration(set.Suspicion)*set.Probe
 }
 
 func (s Settings) withDefaults() Settings {
