@@ -60,10 +60,10 @@ crash: ## Kill a loaded server again and again; nothing acknowledged may be lost
 	go test -count=1 -v -timeout 15m ./ops/crash
 
 .PHONY: engines-test
-engines-test: ## On real Kafka and Cassandra, which it starts and stops: the suites of logs and stores, faults, an SDK
+engines-test: ## On real Kafka and Cassandra, which it starts and stops: the suites of logs and stores, faults, an SDK over three nodes
 	ENGINES=1 go test -count=1 -run Engine -timeout 15m ./ops/engines ./storage/kafka ./storage/cassandra ./cmd/parley
 	ENGINES=1 go test -count=1 -v -run Engine -timeout 10m ./ops/crash
-	ops/conformance/run --engines --sdk easemob-websdk --env jsdom --limit 1200
+	ops/conformance/run --engines --nodes 3 --sdk easemob-websdk --env jsdom --limit 1200
 
 .PHONY: faults
 faults: ## Break nodes, brokers, Cassandra, disks, clocks and networks under load, with one node and with three; prints tables (45 minutes)
