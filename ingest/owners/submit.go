@@ -42,16 +42,15 @@ func (o *Owners) submitFresh(req domain.Request, hops int) {
 	switch {
 	case err != nil:
 		req.Done(domain.Result{Err: err})
-	case o.sendAfter(t, req, hops) || t.submit(req):
+	case t.submitFresh(req, hops):
 	default:
 		o.forward(t.p, req, hops)
 	}
 }
 
-// sendAfter sends a command after those of its stream that are under way to another node, if there are such.
-func (o *Owners) sendAfter(t *tenure, req domain.Request, hops int) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
+// sendAfter sends a command after those of its stream that are under way to another node, if there are such. Call with the tenure's mu held, so that what
+// the partition's hand-over sends is on its way whole.
+func (o *Owners) sendAfter(req domain.Request, hops int) bool {
 	node, ok := o.routes.follow(req.Stream)
 	if ok {
 		o.send(node, req, hops)

@@ -37,22 +37,51 @@ func (t *tenure) submit(req domain.Request) (here bool) {
 	if s := t.at.Load(); s != nil && s.Take(req) {
 		return true
 	}
-	here, err := t.wait(req)
+	return t.answered(req, func() bool { return false })
+}
+
+// submitFresh is submit for a command that nobody has sent on yet: it goes behind those of its stream that are under way to another node, if there are
+// such. The partition may leave and come back between two looks: each looks for them first.
+func (t *tenure) submitFresh(req domain.Request, hops int) (taken bool) {
+	after := func() bool { return t.o.sendAfter(req, hops) }
+	if t.sentOrTaken(req, after) {
+		return true
+	}
+	return t.answered(req, after)
+}
+
+func (t *tenure) sentOrTaken(req domain.Request, after func() bool) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if after() {
+		return true
+	}
+	s := t.at.Load()
+	return s != nil && s.Take(req)
+}
+
+// answered is wait, and refuses what it says is to be refused.
+func (t *tenure) answered(req domain.Request, after func() bool) (taken bool) {
+	taken, err := t.wait(req, after)
 	if err != nil {
 		t.o.refuse(req, err)
 	}
-	return here
+	return taken
 }
 
-// wait takes a command that the shard did not take, or says why it is to be refused.
-func (t *tenure) wait(req domain.Request) (here bool, err *domain.Error) {
+// wait takes a command that the shard did not take, unless after has sent it, or says why it is to be refused.
+func (t *tenure) wait(req domain.Request, after func() bool) (taken bool, err *domain.Error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch s := t.at.Load(); {
+	case after():
+		return true, nil
 	case s != nil && !t.moving && s.Take(req): // it has just opened
 		return true, nil
-	case t.ended || !t.moving && t.o.ring.Standing(t.p) == fence.NotNamed:
+	case t.ended:
 		return false, nil
+	case t.passOn():
+		return false, nil // behind what waited
 	case len(t.late) >= t.o.cfg.Waiting:
 		return true, errFull
 	}
@@ -72,7 +101,11 @@ func (t *tenure) run(ctx context.Context) error {
 			if err := t.serve(ctx); err != nil {
 				return err
 			}
+			continue
 		}
+		t.mu.Lock()
+		t.passOn()
+		t.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -122,12 +155,12 @@ func (t *tenure) serve(ctx context.Context) error {
 			end()
 			t.handOver(s)
 			close(ask)
-			return <-done
+			return t.await(done)
 		case <-look.C:
 			if !s.Owns() && t.o.ring.Standing(t.p) == fence.NotNamed {
 				end()
 				t.handOver(s)
-				return <-done
+				return t.await(done)
 			}
 		}
 	}
@@ -183,13 +216,34 @@ func (t *tenure) handOver(s *shard.Shard) {
 		}
 		t.late = nil
 	}
-	if t.o.ring.Standing(t.p) != fence.NotNamed {
-		return // named again: the next shard takes what waits
+	t.passOn() // named again: the next shard takes what waits
+}
+
+// passOn sends what waits to whom the ring names, unless that is this node, or its shard has yet to hand over: ok tells. Call with mu held.
+func (t *tenure) passOn() (ok bool) {
+	if t.moving || t.o.ring.Standing(t.p) != fence.NotNamed {
+		return false
 	}
 	for _, req := range t.late {
 		t.o.forward(t.p, req, 1)
 	}
 	t.late = nil
+	return true
+}
+
+// await waits for a shard that has handed over to end. The ring may say meanwhile that what waits for the next shard is to go elsewhere.
+func (t *tenure) await(done <-chan error) error {
+	for {
+		changed := t.o.ring.Changed()
+		t.mu.Lock()
+		t.passOn()
+		t.mu.Unlock()
+		select {
+		case err := <-done:
+			return err
+		case <-changed:
+		}
+	}
 }
 
 const (
