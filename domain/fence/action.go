@@ -83,7 +83,7 @@ type Acked struct {
 	Records []Record
 }
 
-// BatchVoid means that no record of the batch is in, nor ever will be. The speculative state goes, and its commands fail as moved.
+// BatchVoid means that no record of the batch is in, nor ever will be. The speculative state goes, and its commands are to be decided again.
 type BatchVoid struct{ Batch BatchID }
 
 // Deposed means that another claim ended this node's ownership, after BatchVoid if a batch was open. What was decided and not Acked

@@ -53,7 +53,7 @@ type nowhere struct{}
 func (nowhere) Publish([]domain.Accepted) {}
 
 // deposed lets a node that does not know of it be deposed: the broker refuses its batch, which it sends once and never again. It reads, steps
-// down, and its sender is told that the partition moved. Nothing of it is in the log.
+// down, and keeps the command until its deadline: it has not happened. Nothing of it is in the log.
 func deposed(t *testing.T, open func() *Log) {
 	t.Helper()
 	store, err := pebble.OpenStore(filepath.Join(t.TempDir(), "store"), pebble.Options{})
@@ -91,7 +91,7 @@ func deposed(t *testing.T, open func() *Log) {
 	accepted(t, heir, 2, 2)
 
 	res := say(t, old, 3)
-	if domain.CodeOf(res.Err) != domain.Unknown {
+	if domain.CodeOf(res.Err) != domain.Busy {
 		t.Errorf("the deposed node answers %+v", res)
 	}
 	sent := oldLog.commits()
