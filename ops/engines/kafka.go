@@ -87,10 +87,10 @@ func kafkaNode(ctx context.Context, dir, java, libs string, i, n, port int, sec 
 	return node, nil
 }
 
-// startQuickly keeps Java from compiling a second time what runs often: a broker is ready sooner, and dearer for each request ever after.
+// startQuickly keeps Java from compiling a second time what runs often: that costs more than it saves in a test that ends soon.
 const startQuickly = "-XX:TieredStopAtLevel=1"
 
-// ForMeasurements lets Java compile as it does in production: starts take longer, and the first minutes of load are not like the later ones.
+// ForMeasurements lets Java compile as it does in production: the first minutes of load are not like the later ones.
 // It is called before Start.
 func (c *Cluster) ForMeasurements() {
 	for _, n := range c.Nodes {

@@ -45,7 +45,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags.IntVar(&o.cassandra, "cassandra-port", 9042, "Cassandra's port for clients")
 	flags.IntVar(&o.gossip, "cassandra-storage-port", 7000, "Cassandra's port among its nodes")
 	flags.DurationVar(&o.patience, "patience", 2*time.Minute, "how long to wait until all are ready")
-	flags.BoolVar(&o.measure, "measure", false, "let Java compile as in production: slower to start, warm after a minute of load")
+	flags.BoolVar(&o.measure, "measure", false, "let Java compile as in production; warm after some minutes of load")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
