@@ -84,7 +84,10 @@ type Acked struct {
 }
 
 // BatchVoid means that no record of the batch is in, nor ever will be. The speculative state goes, and its commands are to be decided again.
-type BatchVoid struct{ Batch BatchID }
+type BatchVoid struct {
+	Batch BatchID
+	By    domain.Term // of another's claim, which made it void; 0: nobody else claimed
+}
 
 // Deposed means that another claim ended this node's ownership, after BatchVoid if a batch was open. What was decided and not Acked
 // is dropped. The Owner goes on as a follower, and claims again when the ring wants it.

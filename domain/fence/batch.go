@@ -108,7 +108,7 @@ func (o *Owner) OnAppend(now time.Duration, id ActionID, outcome Outcome, base d
 		b.closed = !o.omits(refusedClaims)
 	case Unknown:
 		if o.omits(unknownIsNotNo) {
-			return o.void(nil)
+			return o.void(nil, 0)
 		}
 		if o.omits(unknownIsNotYes) {
 			return o.landed(now, o.read.Next)
@@ -150,13 +150,14 @@ func (o *Owner) acked(effects []Effect) []Effect {
 	return append(effects, Acked{Batch: b.id, Records: b.records})
 }
 
-func (o *Owner) void(effects []Effect) []Effect {
+// void gives the open batch up, which another's claim of a term has made void, or with 0 what this node read.
+func (o *Owner) void(effects []Effect, by domain.Term) []Effect {
 	b := o.open
 	o.open = nil
 	if o.omits(claimSettlesVoid) {
 		return append(effects, Acked{Batch: b.id, Records: b.records})
 	}
-	return append(effects, BatchVoid{Batch: b.id})
+	return append(effects, BatchVoid{Batch: b.id, By: by})
 }
 
 // othersInstead is what a decider would do that forgot what it had sent: other content under the same numbers.

@@ -64,7 +64,7 @@ func (o *Owner) isOwnClaim(value []byte) bool {
 // has not accepted by now never will be.
 func (o *Owner) won(effects []Effect, term domain.Term) []Effect {
 	if o.open != nil {
-		effects = o.void(effects)
+		effects = o.void(effects, 0)
 	}
 	o.phase, o.owns = owning, true
 	o.term, o.first = term, o.read.Index+1
@@ -77,7 +77,7 @@ func (o *Owner) lost(now time.Duration, effects []Effect, by domain.Term) []Effe
 		return effects
 	}
 	if o.open != nil {
-		effects = o.void(effects)
+		effects = o.void(effects, by)
 	}
 	if o.owns {
 		effects = append(effects, Deposed{By: by})

@@ -34,7 +34,7 @@ func (o *Owner) OnRead(now time.Duration, id ActionID, records []domain.LogRecor
 	o.atEnd = o.read.Next >= end
 	o.follow = pause{now, o.cfg.Follow}
 	if o.atEnd && o.phase == owning && o.open != nil && o.omits(endProvesNothing) {
-		effects = o.void(effects)
+		effects = o.void(effects, 0)
 	}
 	return effects
 }

@@ -223,7 +223,11 @@ func (s *story) effects(effects []Effect) (lines []string) {
 		case Acked:
 			lines = append(lines, fmt.Sprintf("acked batch %d:%s", e.Batch, places(e.Records)))
 		case BatchVoid:
-			lines = append(lines, fmt.Sprintf("void batch %d", e.Batch))
+			line := fmt.Sprintf("void batch %d", e.Batch)
+			if e.By != 0 {
+				line += fmt.Sprintf(" by term %d", e.By)
+			}
+			lines = append(lines, line)
 		case Owned:
 			lines = append(lines, fmt.Sprintf("owned, term %d from index %d", e.Term, e.First))
 		case Deposed:

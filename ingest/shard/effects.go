@@ -12,7 +12,7 @@ import (
 
 // obey does what the fence's effects mean, in order.
 func (s *Shard) obey(effects []fence.Effect) {
-	for i, e := range effects {
+	for _, e := range effects {
 		if s.halted != nil {
 			return
 		}
@@ -24,11 +24,7 @@ func (s *Shard) obey(effects []fence.Effect) {
 		case fence.Acked:
 			s.onAcked(e)
 		case fence.BatchVoid:
-			deposed := false
-			if i+1 < len(effects) {
-				_, deposed = effects[i+1].(fence.Deposed)
-			}
-			s.onVoid(deposed)
+			s.onVoid(e.By != 0)
 		case fence.Deposed:
 			s.onDeposed(e)
 		case fence.Halted:
