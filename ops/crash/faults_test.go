@@ -28,7 +28,7 @@ func TestFaults(t *testing.T) {
 	r.run("two of three brokers down 20 s", nil, brokersDown)
 	r.run("a broker stalls 8 s", nil, stallLeader)
 	r.run("Cassandra down 60 s", thin, func(x *trial) { cassandraDown(x, time.Minute) })
-	r.run("taken over while stalled", func(p *plan) { p.steadfast = 2 * time.Minute }, takeOver)
+	r.run("taken over while stalled", patiently, takeOver)
 }
 
 // TestFaultsCassandra does it to one of three nodes of Cassandra.
