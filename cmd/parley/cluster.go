@@ -96,11 +96,18 @@ func (n *node) tell(kind links.Kind) func(fact []byte) {
 	return func(fact []byte) { n.cluster.links.Tell(kind, fact) }
 }
 
+// synced returns when the other nodes have applied what was told before; at once when there are none.
+func (n *node) synced(ctx context.Context) {
+	if n.cluster != nil {
+		n.cluster.links.Sync(ctx)
+	}
+}
+
 // offer makes the links, and offers other nodes what this one has: everything else is built.
 func (c *cluster) offer() {
 	n := c.node
 	c.links = links.New(links.Config{
-		Self: c.self, Dial: c.dial, Settings: links.DefaultSettings(), Logger: n.log, Registerer: n.reg,
+		Self: c.self, Dial: c.dial, Settings: n.cfg.Cluster.Links, Logger: n.log, Registerer: n.reg,
 		Parties: map[links.Kind]links.Party{links.Sessions: n.users, links.Leases: n.leases, links.Volatile: n.router},
 		Settle: func(ctx context.Context, d links.Device) error {
 			return n.gateway.Settle(ctx, directory.Key{App: d.App, User: d.User}, d.Incarnation, d.Resource)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	links "parley/delivery/rpc"
 	"parley/domain"
 	"parley/ingest/owners/ring"
 )
@@ -31,6 +32,8 @@ type clusterConfig struct {
 	Probe        time.Duration `mapstructure:"probe_interval"` // how often a node looks at another
 	ProbeTimeout time.Duration `mapstructure:"probe_timeout"`  // when it asks others to look, too
 	Suspicion    int           `mapstructure:"suspicion"`      // probes
+
+	Links links.Settings `mapstructure:"links"`
 }
 
 // The bounds of the settings of the ring. Longer than the longest detection nobody waits for a node's partitions.
@@ -43,7 +46,7 @@ const (
 
 func defaultCluster() clusterConfig {
 	s := ring.DefaultSettings()
-	return clusterConfig{Probe: s.Probe, ProbeTimeout: s.ProbeTimeout, Suspicion: s.Suspicion}
+	return clusterConfig{Probe: s.Probe, ProbeTimeout: s.ProbeTimeout, Suspicion: s.Suspicion, Links: links.DefaultSettings()}
 }
 
 // ring returns the settings of the ring.

@@ -13,6 +13,17 @@ import (
 const aCluster = "storage: {log: kafka, tables: cassandra}\nkafka: {brokers: [127.0.0.1:1]}\ncassandra: {hosts: [127.0.0.1:1]}\n" +
 	"cluster: {node: a, gossip: 127.0.0.1:1, rpc: 127.0.0.1:2"
 
+func TestConfigOfLinks(t *testing.T) {
+	enough(t)
+	t.Setenv("PARLEY_CLUSTER_KEY", randomHex(minKey))
+	file := configFile(t, "parley.yaml", aCluster+", links: {sync: 250ms}}\n")
+	require.Equal(t, "250ms", inForce(t, "cluster.links.sync", "--config", file))
+	require.Equal(t, "5s", inForce(t, "cluster.links.await", "--config", file))
+	_, err := printedConfig(t, "--config", configFile(t, "bad.yaml", aCluster+", links: {sync: -1s, queue: 5}}\n"))
+	require.ErrorContains(t, err, "cluster.links.sync is -1s")
+	require.ErrorContains(t, err, "cluster.links.queue is 5")
+}
+
 func TestConfigOfTheRing(t *testing.T) {
 	for _, c := range []struct {
 		name, more string

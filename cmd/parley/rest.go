@@ -17,7 +17,7 @@ func (n *node) buildREST() (api, admin http.Handler, err error) {
 	server, err := rest.New(rest.Config{
 		Settings: n.cfg.REST, Limits: n.cfg.Limits.message(), PublicURL: n.cfg.PublicURL, Owners: n.owners, Apps: tenants, Tokens: n.signer,
 		Reads: r, Groups: r, Messages: r, RecallWindow: n.cfg.Gateway.RecallWindow, Waiter: r, Sessions: sessions{n.users}, Undelivered: undelivered{n.gateway, r}, Volatile: volatile{n},
-		Rooms: viewing{n.gateway, n.leases, n.rooms}, RoomLists: r, RoomUsers: n.cfg.Rooms.Shown.MaxUsers, RoomHistory: n.cfg.Rooms.Shown.History,
+		Rooms: viewing{n.gateway, n.leases, n.rooms, n.synced}, RoomLists: r, RoomUsers: n.cfg.Rooms.Shown.MaxUsers, RoomHistory: n.cfg.Rooms.Shown.History,
 		Now: time.Now, Logger: n.log, Registerer: n.reg,
 	})
 	if err != nil {

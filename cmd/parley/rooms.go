@@ -16,24 +16,30 @@ type viewing struct {
 	*gateway.Gateway
 	leases *lease.Leases
 	rooms  *room.Rooms
+	synced func(context.Context) // returns when the other nodes know what was changed; the user's next message may reach any of them
 }
 
 // Join implements rest.Rooms.
 func (v viewing) Join(ctx context.Context, j rest.RoomJoin) (rest.RoomInfo, error) {
 	info, err := v.JoinRoom(ctx, gateway.RoomJoin(j))
+	v.synced(ctx)
 	return rest.RoomInfo(info), err
 }
 
 // Leave implements rest.Rooms.
 func (v viewing) Leave(ctx context.Context, app domain.AppID, u domain.UserID, id string) error {
-	return v.LeaveRoom(ctx, app, u, id)
+	err := v.LeaveRoom(ctx, app, u, id)
+	v.synced(ctx)
+	return err //nolint:wrapcheck // it is a refusal
 }
 
 // Remove implements rest.Rooms.
 func (v viewing) Remove(
 	ctx context.Context, app domain.AppID, room string, users []domain.UserID, by conversation.Doer,
 ) ([]domain.UserID, error) {
-	return v.RemoveFromRoom(ctx, app, room, users, by)
+	removed, err := v.RemoveFromRoom(ctx, app, room, users, by)
+	v.synced(ctx)
+	return removed, err //nolint:wrapcheck // it is a refusal
 }
 
 // Count implements rest.Rooms.

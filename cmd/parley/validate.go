@@ -75,7 +75,7 @@ func (c *config) validate() error {
 	c.validateFiles(&p)
 	c.validateEngines(&p)
 	c.validateCluster(&p)
-	return errors.Join(append(p, c.Gateway.Validate(), c.Rooms.Shown.Validate(), c.Rooms.Leases.Validate(), c.REST.Validate())...)
+	return errors.Join(append(p, c.Cluster.Links.Validate(), c.Gateway.Validate(), c.Rooms.Shown.Validate(), c.Rooms.Leases.Validate(), c.REST.Validate())...)
 }
 
 // validateFiles checks keys, certificates and the data folder. Only --dev makes what is missing.

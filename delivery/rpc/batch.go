@@ -23,8 +23,15 @@ type batch struct {
 }
 
 func (b *batch) add(t told) {
+	if t.mark != 0 {
+		b.mark(t.mark)
+		return
+	}
 	if len(t.fact) > maxFact {
 		b.metrics.tooLarge.Inc()
+		if b.sent != nil {
+			b.sent(1, len(t.fact))
+		}
 		return
 	}
 	if n := len(b.runs); n == 0 || b.runs[n-1].GetKind() != uint32(t.kind) {
@@ -38,14 +45,25 @@ func (b *batch) add(t told) {
 	}
 }
 
+// mark sends a mark after what is gathered.
+func (b *batch) mark(number uint64) {
+	b.flush()
+	b.send(&clusterpb.TellRequest{Content: &clusterpb.TellRequest_Mark{Mark: &clusterpb.Mark{Number: number}}})
+	b.sent(1, 0)
+}
+
+func (b *batch) send(r *clusterpb.TellRequest) {
+	if b.err == nil {
+		b.err = b.stream.Send(r)
+	}
+}
+
 // flush sends what there is. It waits while the other node is slow.
 func (b *batch) flush() {
 	if b.facts == 0 {
 		return
 	}
-	if b.err == nil {
-		b.err = b.stream.Send(&clusterpb.TellRequest{Content: &clusterpb.TellRequest_Facts{Facts: &clusterpb.Facts{Runs: b.runs}}})
-	}
+	b.send(&clusterpb.TellRequest{Content: &clusterpb.TellRequest_Facts{Facts: &clusterpb.Facts{Runs: b.runs}}})
 	if b.err == nil {
 		for _, r := range b.runs {
 			b.metrics.told.of(Kind(r.GetKind())).Add(float64(len(r.GetFacts())))

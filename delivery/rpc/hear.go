@@ -72,12 +72,12 @@ func (l *Links) accept(hello *clusterpb.Hello) (*peer, error) {
 	return m.peer, nil
 }
 
-// beat lets the other node hear that the link is whole, until it ends.
+// beat lets the other node hear that the link is whole, and what was applied, until it ends.
 func (h *hearing) beat(stream hearStream, over <-chan error) error {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
-		if err := stream.Send(&clusterpb.TellResponse{}); err != nil {
+		if err := stream.Send(&clusterpb.TellResponse{Applied: h.applied.Load()}); err != nil {
 			return err //nolint:wrapcheck // it is a status
 		}
 		select {
@@ -85,6 +85,7 @@ func (h *hearing) beat(stream hearStream, over <-chan error) error {
 			return err
 		case <-h.ended:
 			return h.why
+		case <-h.marked:
 		case <-tick.C:
 		}
 	}

@@ -103,6 +103,29 @@ func (l *Links) Tell(k Kind, fact []byte) {
 	}
 }
 
+// Sync returns when all other nodes have applied what was told before. It does not wait for those to which there is no link, and for none
+// longer than Settings.Sync: they hear of it late.
+func (l *Links) Sync(ctx context.Context) {
+	late := time.NewTimer(l.cfg.Settings.Sync)
+	defer late.Stop()
+	var marks []<-chan struct{}
+	for _, to := range *l.tell.Load() {
+		if m := to.queue.mark(); m != nil {
+			marks = append(marks, m)
+		}
+	}
+	for _, m := range marks {
+		select {
+		case <-m:
+		case <-ctx.Done():
+			return
+		case <-late.C:
+			l.metrics.late.Inc()
+			return
+		}
+	}
+}
+
 // Members names the other nodes that live. The parties have been told of those that are gone when it returns.
 func (l *Links) Members(ms []domain.Node) {
 	l.diff.Lock()

@@ -133,7 +133,7 @@ func TestASlowNode(t *testing.T) {
 	set.Queue = 4 << 20
 	p := newPair(t, set)
 	slow := make(chan struct{})
-	p.tb.slow = slow
+	p.tb.slowly(slow)
 	p.meet()
 	eventually(t, func() error {
 		if p.a.value("up", "told") == 0 {
@@ -169,6 +169,7 @@ func TestAHugeFact(t *testing.T) {
 	p.ta.set(strings.Repeat("y", 1<<20), true)
 	p.hears("a", strings.Repeat("y", 1<<20))
 	require.EqualValues(t, 1, p.a.value("dropped_total", "too_large"))
+	require.Zero(t, p.a.value("queue_bytes", ""))
 	require.Zero(t, p.a.value("cuts_total", ""))
 }
 

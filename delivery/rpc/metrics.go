@@ -36,7 +36,7 @@ type metrics struct {
 	snapshotsTold, snapshotsHeard prometheus.Counter
 	told, applied                 byKind
 	unknown, bad, tooLarge        prometheus.Counter // facts left out
-	failed                        prometheus.Counter
+	failed, late                  prometheus.Counter
 	cuts                          *prometheus.CounterVec
 }
 
@@ -63,12 +63,15 @@ func newMetrics(reg prometheus.Registerer, kinds []Kind, queued func() int) *met
 	failed := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "parley_links_failed_total", Help: "Tries to begin a link that failed, or that the other node refused.",
 	})
-	reg.MustRegister(up, queue, failed)
+	late := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "parley_links_late_total", Help: "Answers that waited no longer for all other nodes to have applied what they say.",
+	})
+	reg.MustRegister(up, queue, failed, late)
 	snapshots := vector("snapshots_total", "Snapshots told and heard to their end.", "direction")
 	facts := vector("facts_total", "Facts told and heard.", "direction", "kind")
 	dropped := vector("dropped_total", "Facts left out, by reason.", "reason")
 	m := &metrics{
-		up: up.WithLabelValues("told"), heard: up.WithLabelValues("heard"), failed: failed,
+		up: up.WithLabelValues("told"), heard: up.WithLabelValues("heard"), failed: failed, late: late,
 		snapshotsTold: snapshots.WithLabelValues("told"), snapshotsHeard: snapshots.WithLabelValues("heard"),
 		told: byKind{facts, "told"}, applied: byKind{facts, "heard"},
 		unknown: dropped.WithLabelValues("unknown_kind"), bad: dropped.WithLabelValues("unreadable"), tooLarge: dropped.WithLabelValues("too_large"),

@@ -34,6 +34,9 @@ type hearing struct {
 	ended chan struct{} // it is to end; why is set
 	why   error
 	badly bool // an unacceptable fact was logged
+
+	applied atomic.Uint64 // the newest mark that was reached
+	marked  chan struct{} // there is one that the other node was not told of
 }
 
 func newPeer(l *Links, n domain.Node) *peer {
@@ -57,7 +60,7 @@ func (p *peer) begin(link uint64) (*hearing, error) {
 		return nil, errReplaced
 	}
 	p.end(errReplaced, cutReplaced)
-	p.now = &hearing{peer: p, ended: make(chan struct{})}
+	p.now = &hearing{peer: p, ended: make(chan struct{}), marked: make(chan struct{}, 1)}
 	p.link, p.begun = link, true
 	p.links.metrics.heard.Inc()
 	for _, k := range p.links.kinds {
@@ -127,6 +130,12 @@ func (p *peer) apply(h *hearing, told *clusterpb.TellRequest) error {
 		}
 		p.whole.Store(true)
 		p.links.metrics.snapshotsHeard.Inc()
+	case *clusterpb.TellRequest_Mark:
+		h.applied.Store(c.Mark.GetNumber())
+		select {
+		case h.marked <- struct{}{}:
+		default:
+		}
 	default: // a later version says more
 		p.links.metrics.unknown.Inc()
 	}

@@ -2,10 +2,11 @@ package rpc
 
 import "sync"
 
-// told is a fact on its way.
+// told is a fact on its way, or a mark between facts.
 type told struct {
 	kind Kind
 	fact []byte
+	mark uint64 // 0: a fact
 }
 
 // factOverhead is what a fact costs in a queue besides its bytes.
@@ -23,6 +24,14 @@ type queue struct {
 	full    func() // cuts the link
 	waiting []told
 	bytes   int // of what waits and what is being sent
+	marks   uint64
+	unseen  []unseen // marks that the node has not reached, the oldest first
+}
+
+// unseen is a mark, and what is closed when the node has reached it, or cannot be waited for.
+type unseen struct {
+	mark uint64
+	done chan struct{}
 }
 
 func newQueue(limit int) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
@@ -39,8 +48,14 @@ func (q *queue) begin(full func()) {
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.drop()
+}
+
+// drop closes the queue; nobody waits for it any more. The lock is held.
+func (q *queue) drop() {
 	q.open = false
 	q.waiting, q.bytes = nil, 0
+	q.reach(q.marks)
 }
 
 // end closes the queue for good.
@@ -57,9 +72,46 @@ func (q *queue) put(t told) {
 	if !q.open {
 		return
 	}
+	q.add(t)
+}
+
+// mark puts a mark behind what was put before. What it returns is closed when the node has reached it, or the link ends; it is nil while there
+// is none.
+func (q *queue) mark() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.open {
+		return nil
+	}
+	q.marks++
+	u := unseen{mark: q.marks, done: make(chan struct{})}
+	q.unseen = append(q.unseen, u)
+	q.add(told{mark: u.mark})
+	return u.done
+}
+
+// reached notes that the node has applied all that was put before a mark.
+func (q *queue) reached(mark uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reach(mark)
+}
+
+func (q *queue) reach(mark uint64) {
+	n := 0
+	for n < len(q.unseen) && q.unseen[n].mark <= mark {
+		close(q.unseen[n].done)
+		n++
+	}
+	if q.unseen = q.unseen[n:]; len(q.unseen) == 0 {
+		q.unseen = nil
+	}
+}
+
+// add appends to what waits. The lock is held, and the queue is open.
+func (q *queue) add(t told) {
 	if q.bytes += len(t.fact) + factOverhead; q.bytes > q.limit {
-		q.open = false
-		q.waiting, q.bytes = nil, 0
+		q.drop()
 		q.full()
 		return
 	}

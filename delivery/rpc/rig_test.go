@@ -171,6 +171,9 @@ func (b *book) set(word string, there bool) {
 	b.tell([]byte(sign + word))
 }
 
+// slowly has Apply wait.
+func (b *book) slowly(until chan struct{}) { b.mu.Lock(); defer b.mu.Unlock(); b.slow = until }
+
 func (b *book) Snapshot(send func([]byte)) {
 	b.mu.Lock()
 	own, during := slices.Sorted(maps.Keys(b.own)), b.snapshot
@@ -209,8 +212,11 @@ func (b *book) Begin(n domain.Node) {
 func (b *book) Apply(n domain.Node, fact []byte) error {
 	p, done := b.of(n)
 	defer done()
-	if b.slow != nil {
-		<-b.slow
+	b.mu.Lock()
+	slow := b.slow
+	b.mu.Unlock()
+	if slow != nil {
+		<-slow
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

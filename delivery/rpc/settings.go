@@ -12,11 +12,12 @@ type Settings struct {
 	Retry    time.Duration `mapstructure:"retry"`     // from the end of a link to the next try, at first; it doubles
 	RetryMax time.Duration `mapstructure:"retry_max"` // and at most
 	Await    time.Duration `mapstructure:"await"`     // how long a starting node waits for a member's snapshot
+	Sync     time.Duration `mapstructure:"sync"`      // how long what is answered waits at most for other nodes to have applied it
 }
 
 // DefaultSettings are the defaults.
 func DefaultSettings() Settings {
-	return Settings{Queue: 64 << 20, Retry: 50 * time.Millisecond, RetryMax: time.Second, Await: 5 * time.Second}
+	return Settings{Queue: 64 << 20, Retry: 50 * time.Millisecond, RetryMax: time.Second, Await: 5 * time.Second, Sync: time.Second}
 }
 
 // Validate reports every setting that cannot be, by its name in configuration files.
@@ -30,6 +31,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.Await < 0 {
 		errs = append(errs, fmt.Errorf("cluster.links.await is %s, must not be below 0", s.Await))
+	}
+	if s.Sync < 0 {
+		errs = append(errs, fmt.Errorf("cluster.links.sync is %s, must not be below 0", s.Sync))
 	}
 	return errors.Join(errs...)
 }

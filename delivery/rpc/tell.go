@@ -84,7 +84,7 @@ func (k *link) once(ctx context.Context) (up bool, err error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
-	wg.Go(func() { cancel(listen(stream, silence)) })
+	wg.Go(func() { cancel(k.listen(stream, silence)) })
 	k.queue.begin(func() { cancel(errFull) })
 	defer k.queue.close()
 	k.links.metrics.up.Inc()
@@ -121,13 +121,15 @@ func (k *link) hello(ctx context.Context, conn *grpc.ClientConn) (tellStream, er
 	return stream, nil
 }
 
-// listen waits until the stream ends, and notes that the node is not silent.
-func listen(stream tellStream, silence *time.Timer) error {
+// listen waits until the stream ends, and notes that the node is not silent, and what it has applied.
+func (k *link) listen(stream tellStream, silence *time.Timer) error {
 	for {
-		if _, err := stream.Recv(); err != nil {
+		r, err := stream.Recv()
+		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
 		silence.Reset(Silence)
+		k.queue.reached(r.GetApplied())
 	}
 }
 
@@ -143,9 +145,7 @@ func (k *link) tell(ctx context.Context, stream tellStream) error {
 		})
 	}
 	facts.flush()
-	if facts.err == nil {
-		facts.err = stream.Send(&clusterpb.TellRequest{Content: &clusterpb.TellRequest_SnapshotEnd{SnapshotEnd: &clusterpb.SnapshotEnd{}}})
-	}
+	facts.send(&clusterpb.TellRequest{Content: &clusterpb.TellRequest_SnapshotEnd{SnapshotEnd: &clusterpb.SnapshotEnd{}}})
 	if facts.err != nil {
 		return fmt.Errorf("send a snapshot: %w", facts.err)
 	}

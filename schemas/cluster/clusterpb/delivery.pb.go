@@ -33,6 +33,7 @@ type TellRequest struct {
 	//	*TellRequest_Hello
 	//	*TellRequest_Facts
 	//	*TellRequest_SnapshotEnd
+	//	*TellRequest_Mark
 	Content       isTellRequest_Content `protobuf_oneof:"content"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -102,6 +103,15 @@ func (x *TellRequest) GetSnapshotEnd() *SnapshotEnd {
 	return nil
 }
 
+func (x *TellRequest) GetMark() *Mark {
+	if x != nil {
+		if x, ok := x.Content.(*TellRequest_Mark); ok {
+			return x.Mark
+		}
+	}
+	return nil
+}
+
 type isTellRequest_Content interface {
 	isTellRequest_Content()
 }
@@ -118,14 +128,21 @@ type TellRequest_SnapshotEnd struct {
 	SnapshotEnd *SnapshotEnd `protobuf:"bytes,3,opt,name=snapshot_end,json=snapshotEnd,proto3,oneof"`
 }
 
+type TellRequest_Mark struct {
+	Mark *Mark `protobuf:"bytes,4,opt,name=mark,proto3,oneof"`
+}
+
 func (*TellRequest_Hello) isTellRequest_Content() {}
 
 func (*TellRequest_Facts) isTellRequest_Content() {}
 
 func (*TellRequest_SnapshotEnd) isTellRequest_Content() {}
 
+func (*TellRequest_Mark) isTellRequest_Content() {}
+
 type TellResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Applied       uint64                 `protobuf:"varint,1,opt,name=applied,proto3" json:"applied,omitempty"` // the number of the newest mark that was reached: all that was told before it is applied; 0: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +175,13 @@ func (x *TellResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use TellResponse.ProtoReflect.Descriptor instead.
 func (*TellResponse) Descriptor() ([]byte, []int) {
 	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *TellResponse) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
 }
 
 // Hello says who tells and whom it means. A life that has ended is told nothing.
@@ -372,6 +396,51 @@ func (*SnapshotEnd) Descriptor() ([]byte, []int) {
 	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{5}
 }
 
+// Mark asks for an answer when all that was told before it is applied.
+type Mark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // from 1, growing, for as long as both nodes live
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mark) Reset() {
+	*x = Mark{}
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mark) ProtoMessage() {}
+
+func (x *Mark) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mark.ProtoReflect.Descriptor instead.
+func (*Mark) Descriptor() ([]byte, []int) {
+	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Mark) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 // SessionFact says that a session is there, or that it is no more.
 type SessionFact struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -394,7 +463,7 @@ type SessionFact struct {
 
 func (x *SessionFact) Reset() {
 	*x = SessionFact{}
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[6]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +475,7 @@ func (x *SessionFact) String() string {
 func (*SessionFact) ProtoMessage() {}
 
 func (x *SessionFact) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[6]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +488,7 @@ func (x *SessionFact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionFact.ProtoReflect.Descriptor instead.
 func (*SessionFact) Descriptor() ([]byte, []int) {
-	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{6}
+	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SessionFact) GetApp() []byte {
@@ -526,7 +595,7 @@ type VolatileFact struct {
 
 func (x *VolatileFact) Reset() {
 	*x = VolatileFact{}
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[7]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +607,7 @@ func (x *VolatileFact) String() string {
 func (*VolatileFact) ProtoMessage() {}
 
 func (x *VolatileFact) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[7]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +620,7 @@ func (x *VolatileFact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolatileFact.ProtoReflect.Descriptor instead.
 func (*VolatileFact) Descriptor() ([]byte, []int) {
-	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{7}
+	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *VolatileFact) GetStream() []byte {
@@ -595,7 +664,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[8]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +676,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[8]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +689,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{8}
+	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SettleRequest) GetApp() []byte {
@@ -659,7 +728,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[9]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +740,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[9]
+	mi := &file_cluster_clusterpb_delivery_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,20 +753,22 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{9}
+	return file_cluster_clusterpb_delivery_proto_rawDescGZIP(), []int{10}
 }
 
 var File_cluster_clusterpb_delivery_proto protoreflect.FileDescriptor
 
 const file_cluster_clusterpb_delivery_proto_rawDesc = "" +
 	"\n" +
-	" cluster/clusterpb/delivery.proto\x12\x0eparley.cluster\"\xb8\x01\n" +
+	" cluster/clusterpb/delivery.proto\x12\x0eparley.cluster\"\xe4\x01\n" +
 	"\vTellRequest\x12-\n" +
 	"\x05hello\x18\x01 \x01(\v2\x15.parley.cluster.HelloH\x00R\x05hello\x12-\n" +
 	"\x05facts\x18\x02 \x01(\v2\x15.parley.cluster.FactsH\x00R\x05facts\x12@\n" +
-	"\fsnapshot_end\x18\x03 \x01(\v2\x1b.parley.cluster.SnapshotEndH\x00R\vsnapshotEndB\t\n" +
-	"\acontent\"\x0e\n" +
-	"\fTellResponse\"u\n" +
+	"\fsnapshot_end\x18\x03 \x01(\v2\x1b.parley.cluster.SnapshotEndH\x00R\vsnapshotEnd\x12*\n" +
+	"\x04mark\x18\x04 \x01(\v2\x14.parley.cluster.MarkH\x00R\x04markB\t\n" +
+	"\acontent\"(\n" +
+	"\fTellResponse\x12\x18\n" +
+	"\aapplied\x18\x01 \x01(\x04R\aapplied\"u\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x1b\n" +
 	"\tfrom_life\x18\x02 \x01(\x04R\bfromLife\x12\x0e\n" +
@@ -709,7 +780,9 @@ const file_cluster_clusterpb_delivery_proto_rawDesc = "" +
 	"\x03Run\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x14\n" +
 	"\x05facts\x18\x02 \x03(\fR\x05facts\"\r\n" +
-	"\vSnapshotEnd\"\xde\x02\n" +
+	"\vSnapshotEnd\"\x1e\n" +
+	"\x04Mark\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"\xde\x02\n" +
 	"\vSessionFact\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\fR\x03app\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\fR\x04user\x12\x18\n" +
@@ -755,7 +828,7 @@ func file_cluster_clusterpb_delivery_proto_rawDescGZIP() []byte {
 	return file_cluster_clusterpb_delivery_proto_rawDescData
 }
 
-var file_cluster_clusterpb_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_cluster_clusterpb_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_cluster_clusterpb_delivery_proto_goTypes = []any{
 	(*TellRequest)(nil),    // 0: parley.cluster.TellRequest
 	(*TellResponse)(nil),   // 1: parley.cluster.TellResponse
@@ -763,25 +836,27 @@ var file_cluster_clusterpb_delivery_proto_goTypes = []any{
 	(*Facts)(nil),          // 3: parley.cluster.Facts
 	(*Run)(nil),            // 4: parley.cluster.Run
 	(*SnapshotEnd)(nil),    // 5: parley.cluster.SnapshotEnd
-	(*SessionFact)(nil),    // 6: parley.cluster.SessionFact
-	(*VolatileFact)(nil),   // 7: parley.cluster.VolatileFact
-	(*SettleRequest)(nil),  // 8: parley.cluster.SettleRequest
-	(*SettleResponse)(nil), // 9: parley.cluster.SettleResponse
+	(*Mark)(nil),           // 6: parley.cluster.Mark
+	(*SessionFact)(nil),    // 7: parley.cluster.SessionFact
+	(*VolatileFact)(nil),   // 8: parley.cluster.VolatileFact
+	(*SettleRequest)(nil),  // 9: parley.cluster.SettleRequest
+	(*SettleResponse)(nil), // 10: parley.cluster.SettleResponse
 }
 var file_cluster_clusterpb_delivery_proto_depIdxs = []int32{
-	2, // 0: parley.cluster.TellRequest.hello:type_name -> parley.cluster.Hello
-	3, // 1: parley.cluster.TellRequest.facts:type_name -> parley.cluster.Facts
-	5, // 2: parley.cluster.TellRequest.snapshot_end:type_name -> parley.cluster.SnapshotEnd
-	4, // 3: parley.cluster.Facts.runs:type_name -> parley.cluster.Run
-	0, // 4: parley.cluster.Delivery.Tell:input_type -> parley.cluster.TellRequest
-	8, // 5: parley.cluster.Delivery.Settle:input_type -> parley.cluster.SettleRequest
-	1, // 6: parley.cluster.Delivery.Tell:output_type -> parley.cluster.TellResponse
-	9, // 7: parley.cluster.Delivery.Settle:output_type -> parley.cluster.SettleResponse
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	2,  // 0: parley.cluster.TellRequest.hello:type_name -> parley.cluster.Hello
+	3,  // 1: parley.cluster.TellRequest.facts:type_name -> parley.cluster.Facts
+	5,  // 2: parley.cluster.TellRequest.snapshot_end:type_name -> parley.cluster.SnapshotEnd
+	6,  // 3: parley.cluster.TellRequest.mark:type_name -> parley.cluster.Mark
+	4,  // 4: parley.cluster.Facts.runs:type_name -> parley.cluster.Run
+	0,  // 5: parley.cluster.Delivery.Tell:input_type -> parley.cluster.TellRequest
+	9,  // 6: parley.cluster.Delivery.Settle:input_type -> parley.cluster.SettleRequest
+	1,  // 7: parley.cluster.Delivery.Tell:output_type -> parley.cluster.TellResponse
+	10, // 8: parley.cluster.Delivery.Settle:output_type -> parley.cluster.SettleResponse
+	7,  // [7:9] is the sub-list for method output_type
+	5,  // [5:7] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_cluster_clusterpb_delivery_proto_init() }
@@ -793,6 +868,7 @@ func file_cluster_clusterpb_delivery_proto_init() {
 		(*TellRequest_Hello)(nil),
 		(*TellRequest_Facts)(nil),
 		(*TellRequest_SnapshotEnd)(nil),
+		(*TellRequest_Mark)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -800,7 +876,7 @@ func file_cluster_clusterpb_delivery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_clusterpb_delivery_proto_rawDesc), len(file_cluster_clusterpb_delivery_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
